@@ -1,0 +1,15 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+const config: ViteUserConfig = defineConfig({
+  resolve: { alias: { detlab: fileURLToPath(new URL('./lib/index.ts', import.meta.url)) } },
+  test: {
+    include: ['tests/**/*.test.ts'],
+    testTimeout: 60_000,
+    // Native backends keep global state: a process a file, and two at a time on small machines.
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
+
+export default config;
