@@ -40,3 +40,41 @@ export function display(bundle: MimeBundle, options: DisplayOptions = {}): void 
   if (sink) sink.display(bundle, options);
   else if (typeof bundle['text/plain'] === 'string') console.log(bundle['text/plain']);
 }
+
+const metadataSymbol = Symbol.for('detlab.displayMetadata');
+
+/** Something that shows itself: a picture, a table, a chart that was rendered. */
+export interface Showable {
+  [displaySymbol](): MimeBundle | Promise<MimeBundle>;
+}
+
+/** A bundle with the metadata that goes beside it in a Jupyter message. */
+export interface ShownBundle {
+  bundle: MimeBundle;
+  metadata: Record<string, unknown>;
+}
+
+/** Whether a value has the `Symbol.for('Jupyter.display')` method. */
+export function isShowable(value: unknown): value is Showable {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as Partial<Showable>)[displaySymbol] === 'function'
+  );
+}
+
+/**
+ * Gives a bundle its Jupyter metadata (such as the size at which a sharper picture is shown). It rides on the bundle under a
+ * symbol, so that it is not taken for a MIME type, and a kernel that knows only the display method still shows the output.
+ */
+export function withMetadata(bundle: MimeBundle, metadata: Record<string, unknown>): MimeBundle {
+  Object.defineProperty(bundle, metadataSymbol, { value: metadata, enumerable: false });
+  return bundle;
+}
+
+/** The bundle and metadata of something showable; `undefined` for any other value. */
+export async function bundleOf(value: unknown): Promise<ShownBundle | undefined> {
+  if (!isShowable(value)) return undefined;
+  const bundle = await value[displaySymbol]();
+  const metadata = (bundle as { [metadataSymbol]?: Record<string, unknown> })[metadataSymbol] ?? {};
+  return { bundle, metadata };
+}
