@@ -1,0 +1,204 @@
+/** Errors as a notebook shows them: the cell's lines with the place marked, then the calls that led there. */
+import path from 'node:path';
+import { inspect } from 'node:util';
+import type { Diagnostics } from './typescript';
+import type { SourceMaps, SourcePlace } from './source-maps';
+
+/** Why a cell failed, in Jupyter's terms, and where. */
+export interface CellError {
+  ename: string;
+  evalue: string;
+  traceback: string[];
+  /** Line and column in the failing cell's source, from 1, where known. */
+  line?: number;
+  column?: number;
+  /** The text of that line. */
+  sourceLine?: string;
+}
+
+const cellName = /^detlab-cell-(\d+)$/;
+
+/** The script name of a cell, as it stands in V8's stack traces. */
+export function cellScript(number: number): string {
+  return `detlab-cell-${number}`;
+}
+
+interface Frame {
+  call: string;
+  place: SourcePlace;
+}
+
+/** A thrown value as a cell's error. `number` is the cell that failed: its own frame is the one that is marked. */
+export function describeError(
+  thrown: unknown,
+  number: number,
+  maps: SourceMaps,
+  root: string,
+  cwd: string,
+): CellError {
+  const isError =
+    thrown instanceof Error || (typeof thrown === 'object' && thrown !== null && 'stack' in thrown);
+  const error = (isError ? thrown : undefined) as (Error & { cause?: unknown; errors?: unknown }) | undefined;
+  const ename = error ? String(error.name || error.constructor?.name || 'Error') : 'Error';
+  const evalue = error
+    ? String(error.message)
+    : `a cell threw ${inspect(thrown, { depth: 2 })}, which is not an Error`;
+  const frames = error ? readStack(String(error.stack ?? ''), maps, root, cwd) : [];
+  const own = frames.find((f) => f.place.file === cellScript(number)) ?? frames.find((f) => f.place.cell);
+  const lines = [`${ename}: ${evalue}`];
+  if (own?.place.source !== undefined) {
+    lines.push('', ...excerpt(own.place.source, own.place.line, own.place.column, cellTitle(own.place)));
+  }
+  if (frames.length > 1 || (frames.length === 1 && frames[0] !== own)) {
+    lines.push('', ...frames.slice(0, 16).map((f) => `    at ${frameText(f)}`));
+    if (frames.length > 16) lines.push(`    … ${frames.length - 16} more`);
+  }
+  lines.push(...causes(error));
+  const place = own && own.place.file === cellScript(number) ? own.place : undefined;
+  const sourceLine = place?.source?.split('\n')[place.line - 1]?.trim();
+  return { ename, evalue, traceback: lines, line: place?.line, column: place?.column, sourceLine };
+}
+
+/** What the compiler says about a cell, as its error. */
+export function describeDiagnostics(diagnostics: Diagnostics, number: number, source: string): CellError {
+  const sourceLines = source.split('\n');
+  const groups: { line: number; column: number; file?: string; code: number; messages: string[] }[] = [];
+  for (const d of diagnostics) {
+    // tslab appends a line to the cell: what is found there is missing at the cell's end.
+    const beyond = !d.fileName && d.start.line + 1 > sourceLines.length;
+    const line = beyond ? sourceLines.length : d.start.line + 1;
+    const column = (beyond ? sourceLines[line - 1]!.trimEnd().length : d.start.character) + 1;
+    const before = groups[groups.length - 1];
+    // tslab flattens a message and its explanations into diagnostics at one place.
+    if (before && before.line === line && before.column === column && !d.fileName) {
+      before.messages.push(d.messageText);
+    } else {
+      groups.push({ line, column, file: d.fileName, code: d.code, messages: [explain(d)] });
+    }
+  }
+  const lines: string[] = [];
+  for (const g of groups.slice(0, 8)) {
+    const title = `${g.file ?? `cell [${number}]`}, line ${g.line}:${g.column} - TS${g.code}: ${g.messages[0]}`;
+    lines.push(
+      ...(lines.length > 0 ? [''] : []),
+      title,
+      ...g.messages.slice(1).map((m, i) => `${'  '.repeat(i + 1)}${m}`),
+    );
+    if (!g.file) lines.push(...excerpt(source, g.line, g.column));
+  }
+  if (groups.length > 8) lines.push('', `… and ${groups.length - 8} more`);
+  const first = groups[0]!;
+  const own = first.file === undefined;
+  const evalue = `${first.file ?? 'line'}${own ? ' ' : ':'}${first.line}:${first.column}: ${first.messages[0]} (TS${first.code})`;
+  return {
+    ename: 'TypeScriptError',
+    evalue,
+    traceback: lines,
+    ...(own
+      ? { line: first.line, column: first.column, sourceLine: source.split('\n')[first.line - 1]?.trim() }
+      : {}),
+  };
+}
+
+// Messages of the compiler that name its own settings, said in a notebook's terms.
+function explain(d: Diagnostics[number]): string {
+  const outside = d.code === 6059 ? /^File '(.+?)'/.exec(d.messageText) : undefined;
+  if (!outside) return d.messageText;
+  return (
+    `${path.basename(outside[1]!)} lies outside the notebook's folder. A cell can import .ts files from the notebook's ` +
+    "folder and below, and the library as 'detlab'."
+  );
+}
+
+/** Lines of a source around one that is marked, with a caret under the column. */
+export function excerpt(
+  source: string,
+  line: number,
+  column: number,
+  title?: string,
+  around: number = 2,
+): string[] {
+  const all = source.split('\n');
+  const from = Math.max(1, line - around);
+  const to = Math.min(all.length, line + around);
+  const width = String(to).length;
+  const lines = title === undefined ? [] : [title];
+  for (let n = from; n <= to; n++) {
+    const text = all[n - 1]!;
+    lines.push(`${n === line ? '->' : '  '} ${String(n).padStart(width)} | ${text}`.trimEnd());
+    // Tabs stay tabs so that the caret stands under its character.
+    if (n === line)
+      lines.push(`   ${' '.repeat(width)} | ${text.slice(0, column - 1).replace(/[^\t]/g, ' ')}^`);
+  }
+  return lines;
+}
+
+function cellTitle(place: SourcePlace): string {
+  return `cell [${cellName.exec(place.file)?.[1]}], line ${place.line}`;
+}
+
+function frameText({ call, place }: Frame): string {
+  const number = cellName.exec(place.file)?.[1];
+  const where = number
+    ? `cell [${number}]:${place.line}:${place.column}`
+    : `${place.file}:${place.line}:${place.column}`;
+  return call ? `${call} (${where})` : where;
+}
+
+/** The frames that mean something to a notebook's author: no tslab, no kernel, none of Node's insides. */
+function readStack(stack: string, maps: SourceMaps, root: string, cwd: string): Frame[] {
+  const frames: Frame[] = [];
+  for (const text of stack.split('\n')) {
+    const found = /^\s+at (?:(.*?) \()?((?:file:\/\/)?[^()\s][^()]*?):(\d+):(\d+)\)?$/.exec(text);
+    if (!found) continue;
+    const file = found[2]!.replace(/^async /, '').replace(/^file:\/\//, '');
+    const place = maps.find(file, Number(found[3]), Number(found[4]));
+    if (/[/\\](tslab|@tslab)[/\\]/.test(file)) continue;
+    if (place?.file.startsWith('lib/notebook/')) continue;
+    if (!place && (file.startsWith('node:') || !path.isAbsolute(file))) continue;
+    const plain = {
+      file: shorten(file, root, cwd),
+      line: Number(found[3]),
+      column: Number(found[4]),
+      cell: false,
+    };
+    const shown = place
+      ? { ...place, file: place.cell ? place.file : shorten(place.file, root, cwd) }
+      : plain;
+    // The function that wraps a cell, and the proxy that holds its names, are not the author's.
+    const call = (found[1] ?? '')
+      .replace(/^(async )?(eval|Object\.<anonymous>|Proxy\.<anonymous>)$/, '')
+      .replace(/\bProxy\./, '');
+    frames.push({ call, place: shown });
+  }
+  // What called the outermost cell is what runs cells.
+  const outermost = frames.map((frame) => frame.place.cell).lastIndexOf(true);
+  return outermost < 0 ? frames : frames.slice(0, outermost + 1);
+}
+
+function shorten(file: string, root: string, cwd: string): string {
+  for (const folder of [cwd, root]) {
+    const relative = path.relative(folder, file);
+    if (path.isAbsolute(file) && !relative.startsWith('..') && !path.isAbsolute(relative))
+      return relative.replace(/\\/g, '/');
+  }
+  return file;
+}
+
+function causes(error: { cause?: unknown; errors?: unknown } | undefined): string[] {
+  const lines: string[] = [];
+  if (Array.isArray(error?.errors)) {
+    for (const [i, one] of error.errors.slice(0, 5).entries()) lines.push('', `  [${i + 1}] ${brief(one)}`);
+  }
+  for (let cause = error?.cause, depth = 0; cause !== undefined && depth < 4; depth++) {
+    lines.push('', `Caused by ${brief(cause)}`);
+    cause = (cause as { cause?: unknown } | null)?.cause;
+  }
+  return lines;
+}
+
+function brief(value: unknown): string {
+  return value instanceof Error
+    ? `${value.name}: ${value.message}`
+    : inspect(value, { depth: 1, breakLength: Infinity });
+}
