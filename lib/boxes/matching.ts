@@ -1,0 +1,211 @@
+/**
+ * Which anchor is responsible for which object: SSD's matching (Liu et al., ECCV 2016, section 2.2).
+ *
+ * An anchor is positive for the object it overlaps most if their IoU is at least 0.5 ("per prediction"); besides, every object
+ * gets the anchor it overlaps most, whatever the IoU, so that none is lost ("bipartite").
+ */
+import { type BoxArray, boxCount } from './geometry';
+import type { GroundTruth } from './types';
+
+/** Label of an anchor that must learn to say "nothing here". */
+export const backgroundLabel = -1;
+/** Label of an anchor that training must leave alone. */
+export const ignoreLabel = -2;
+
+/** Options of `matchAnchors`. */
+export interface MatchOptions {
+  /** IoU from which an anchor is positive, inclusive. Default 0.5. */
+  readonly positiveIou?: number;
+  /** IoU below which an unmatched anchor is background; from there to `positiveIou` it is ignored. Default `positiveIou`. */
+  readonly negativeIou?: number;
+  /**
+   * How every object gets an anchor:
+   * - `independent` (default; ssd.pytorch, torchvision): each takes its best anchor, the lower index when tied; where two want
+   *   the same, the later object takes it, and the earlier one keeps only what its IoU earns;
+   * - `greedy` (Caffe SSD): the pair with the highest IoU of all is matched and both leave the pool, until no object is left; so
+   *   every object gets one of its own;
+   * - `none`: only IoU counts, and objects that fit no anchor are not learnt.
+   *
+   * Departure from ssd.pytorch: an object that overlaps no anchor at all stays unmatched, where ssd.pytorch gives it anchor 0.
+   */
+  readonly bipartite?: 'independent' | 'greedy' | 'none';
+  /**
+   * What becomes of objects marked difficult: `use` (default; SSD on VOC) them like others, `drop` them, or `ignore`: they match
+   * nothing, and unmatched anchors with `positiveIou` or more on them are ignored.
+   */
+  readonly difficult?: 'use' | 'drop' | 'ignore';
+  /** The same for crowds, whose overlap is counted relative to the anchor's area as COCO does. Default `drop`. */
+  readonly crowd?: 'use' | 'drop' | 'ignore';
+}
+
+/** The verdict on every anchor. */
+export interface AnchorMatches {
+  /** `[A]`: class id from 0, or `backgroundLabel` (-1), or `ignoreLabel` (-2). */
+  readonly labels: Int32Array;
+  /** `[A]`: index of the matched object in the list that was given; -1 unless positive. */
+  readonly objects: Int32Array;
+  /** `[A]`: IoU with the matched object; for others, the highest IoU with any object that may be matched. */
+  readonly iou: Float32Array;
+  /** How many anchors are positive. */
+  readonly positives: number;
+}
+
+/**
+ * Matches anchors to one image's objects. Without objects, every anchor is background.
+ * @param anchors `[A, 4]` xyxy
+ * @param objects in the anchors' coordinates; degenerate boxes match nothing
+ */
+export function matchAnchors(
+  anchors: BoxArray,
+  objects: readonly GroundTruth[],
+  options: MatchOptions = {},
+): AnchorMatches {
+  const { positiveIou = 0.5, bipartite = 'independent', difficult = 'use', crowd = 'drop' } = options;
+  const negativeIou = options.negativeIou ?? positiveIou;
+  if (negativeIou > positiveIou) {
+    throw new RangeError(`matchAnchors: negativeIou ${negativeIou} is above positiveIou ${positiveIou}`);
+  }
+  const count = boxCount(anchors);
+  const role = ({ difficult: d, crowd: c }: GroundTruth): 'use' | 'drop' | 'ignore' => {
+    if (c && crowd !== 'use') return crowd;
+    return d ? difficult : 'use';
+  };
+  const used: number[] = [];
+  objects.forEach((object, index) => {
+    if (role(object) === 'use') used.push(index);
+  });
+
+  const areas = anchorAreas(anchors);
+  // The best object of every anchor, and the best anchor of every object. Doubles: 0.5 must not be reached by rounding.
+  const best = new Float64Array(count);
+  const bestObject = new Int32Array(count).fill(-1);
+  const chosen: ObjectAnchors = {
+    anchor: new Int32Array(used.length).fill(-1),
+    iou: new Float64Array(used.length),
+  };
+  // Only the greedy rule looks at a pair twice.
+  const overlaps = bipartite === 'greedy' ? new Float64Array(used.length * count) : undefined;
+  const shared = new Float64Array(count);
+  for (let u = 0; u < used.length; u++) {
+    const row = overlaps ? overlaps.subarray(u * count, (u + 1) * count) : shared.fill(0);
+    overlapRow(anchors, areas, objects[used[u]], false, row);
+    let highest = 0;
+    let highestAt = -1;
+    for (let a = 0; a < count; a++) {
+      const value = row[a];
+      if (value === 0) continue;
+      if (value > best[a]) {
+        best[a] = value;
+        bestObject[a] = used[u];
+      }
+      if (value > highest) {
+        highest = value;
+        highestAt = a;
+      }
+    }
+    chosen.anchor[u] = highestAt;
+    chosen.iou[u] = highest;
+  }
+  if (overlaps) makeUnique(chosen, overlaps, count);
+
+  const labels = new Int32Array(count).fill(backgroundLabel);
+  const matched = new Int32Array(count).fill(-1);
+  const iou = new Float32Array(count);
+  for (let a = 0; a < count; a++) {
+    iou[a] = best[a];
+    if (bestObject[a] >= 0 && best[a] >= positiveIou) matched[a] = bestObject[a];
+    else if (best[a] >= negativeIou && best[a] > 0) labels[a] = ignoreLabel;
+  }
+  if (bipartite !== 'none') {
+    for (let u = 0; u < used.length; u++) {
+      const a = chosen.anchor[u];
+      if (a < 0) continue;
+      matched[a] = used[u];
+      iou[a] = chosen.iou[u];
+    }
+  }
+  objects.forEach((object) => {
+    if (role(object) !== 'ignore') return;
+    overlapRow(anchors, areas, object, object.crowd === true, shared.fill(0));
+    for (let a = 0; a < count; a++) if (shared[a] >= positiveIou) labels[a] = ignoreLabel;
+  });
+  let positives = 0;
+  for (let a = 0; a < count; a++) {
+    if (matched[a] < 0) continue;
+    labels[a] = objects[matched[a]].label;
+    positives++;
+  }
+  return { labels, objects: matched, iou, positives };
+}
+
+/** For every object an anchor, -1 where there is none, and their IoU. */
+interface ObjectAnchors {
+  readonly anchor: Int32Array;
+  readonly iou: Float64Array;
+}
+
+function anchorAreas(anchors: BoxArray): Float64Array {
+  const areas = new Float64Array(anchors.length / 4);
+  for (let a = 0, k = 0; a < areas.length; a++, k += 4) {
+    const w = anchors[k + 2] - anchors[k];
+    const h = anchors[k + 3] - anchors[k + 1];
+    areas[a] = w > 0 && h > 0 ? w * h : 0;
+  }
+  return areas;
+}
+
+/** Overlap of one object with every anchor into `out`, which is zero before; IoU, or relative to the anchor's area. */
+function overlapRow(
+  anchors: BoxArray,
+  areas: Float64Array,
+  { box: [x1, y1, x2, y2] }: GroundTruth,
+  relativeToAnchor: boolean,
+  out: Float64Array,
+): void {
+  const area = (x2 - x1) * (y2 - y1);
+  if (!(x2 > x1 && y2 > y1 && area < Infinity)) return;
+  for (let a = 0, k = 0; a < areas.length; a++, k += 4) {
+    const left = anchors[k];
+    const right = anchors[k + 2];
+    const w = (right < x2 ? right : x2) - (left > x1 ? left : x1);
+    if (!(w > 0)) continue;
+    const top = anchors[k + 1];
+    const bottom = anchors[k + 3];
+    const h = (bottom < y2 ? bottom : y2) - (top > y1 ? top : y1);
+    if (!(h > 0) || areas[a] === 0) continue;
+    const intersection = w * h;
+    out[a] = intersection / (relativeToAnchor ? areas[a] : area + areas[a] - intersection);
+  }
+}
+
+/**
+ * Caffe's MatchBBox: of all pairs still in the pool the highest overlap first; among equals the lower anchor, then the earlier
+ * object. Starts from every object's best anchor and leaves it only when another object has taken it.
+ */
+function makeUnique({ anchor, iou }: ObjectAnchors, overlaps: Float64Array, anchors: number): void {
+  const settled = new Uint8Array(anchor.length);
+  const taken = new Uint8Array(anchors);
+  for (;;) {
+    let winner = -1;
+    for (let u = 0; u < anchor.length; u++) {
+      if (settled[u] || anchor[u] < 0) continue;
+      if (winner < 0 || iou[u] > iou[winner] || (iou[u] === iou[winner] && anchor[u] < anchor[winner]))
+        winner = u;
+    }
+    if (winner < 0) return;
+    settled[winner] = 1;
+    const lost = anchor[winner];
+    taken[lost] = 1;
+    for (let u = 0; u < anchor.length; u++) {
+      if (settled[u] || anchor[u] !== lost) continue;
+      anchor[u] = -1;
+      iou[u] = 0;
+      for (let a = 0, at = u * anchors; a < anchors; a++, at++) {
+        if (!taken[a] && overlaps[at] > iou[u]) {
+          iou[u] = overlaps[at];
+          anchor[u] = a;
+        }
+      }
+    }
+  }
+}
