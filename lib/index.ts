@@ -1,12 +1,42 @@
-/** The table of contents of detlab: everything public, in alphabetical order. */
-export { createRandom, hash32, type Random } from './tensor/random';
-export {
-  display,
-  type DisplayOptions,
-  displaySink,
-  type DisplaySink,
-  displaySymbol,
-  type MimeBundle,
-  setDisplaySink,
-} from './plot/display';
-export { tf } from './tensor/tf';
+/** The table of contents of detlab: everything public, in alphabetical order of the files. */
+export * from './boxes/anchors';
+export * from './boxes/coders';
+export * from './boxes/coverage';
+export * from './boxes/geometry';
+export * from './boxes/matching';
+export * from './boxes/nms';
+export * from './boxes/sampling';
+export * from './boxes/ssd-detections';
+export * from './boxes/ssd-presets';
+export * from './boxes/types';
+export * from './data/image';
+export * from './data/resize';
+export * from './data/split';
+export * from './data/types';
+export * from './data/voc';
+export * from './data/voc-write';
+export * from './losses/focal';
+export * from './losses/multibox';
+export * from './losses/multibox-targets';
+export * from './losses/smooth-l1';
+export * from './losses/softmax-cross-entropy';
+export * from './models/backbones/vgg';
+export * from './models/heads/ssd';
+export * from './models/ssd';
+export * from './models/ssd-detector';
+export * from './nn/batch-norm';
+export * from './nn/conv';
+export * from './nn/conv-block';
+export * from './nn/initializers';
+export * from './nn/module';
+export * from './nn/summary';
+export * from './papers/profile';
+export * from './papers/published';
+export * from './plot/display';
+export * from './tensor/backend';
+export * from './tensor/random';
+export * from './tensor/tf';
+export * from './train/gradient-probe';
+export * from './train/schedule';
+export * from './train/sgd';
+export * from './train/train';

@@ -1,0 +1,53 @@
+/** Training an SSD: what `train` needs to know of its targets and its loss. */
+import type { Batch } from '../data/loader';
+import { multiboxLoss, type MultiboxLossOptions } from '../losses/multibox';
+import {
+  encodeTargets,
+  type EncodeOptions,
+  type MultiboxTargets,
+  targetTensors,
+} from '../losses/multibox-targets';
+import type { SsdDetector } from '../models/ssd-detector';
+import { tf } from '../tensor/tf';
+import { train, type TrainOptions, type TrainResult } from './train';
+
+/** `train`'s options, less what an SSD knows itself. */
+export interface TrainSsdOptions extends Pick<
+  TrainOptions<Batch>,
+  'batches' | 'steps' | 'schedule' | 'optimizer' | 'onStep'
+> {
+  readonly detector: SsdDetector;
+  /** How anchors are matched to objects. */
+  readonly matching?: EncodeOptions;
+  readonly loss?: MultiboxLossOptions;
+}
+
+/**
+ * Trains an SSD in place on batches whose boxes are in pixels of the network's input. The log's parts are `class` and `box`
+ * (the two losses) and `positives` (matched anchors of the batch).
+ */
+export function trainSsd(options: TrainSsdOptions): Promise<TrainResult> {
+  const { detector, matching, loss: lossOptions, ...rest } = options;
+  const { model, anchors } = detector;
+  return train({
+    ...rest,
+    model,
+    prepare: (batch) => ({
+      images: batchTensor(batch),
+      ...targetTensors(
+        encodeTargets(batch.groundTruth, anchors, { classes: model.config.classes, ...matching }),
+      ),
+    }),
+    loss: (inputs, context) => {
+      const { images, ...targets } = inputs as { images: tf.Tensor4D } & MultiboxTargets;
+      const predictions = model.forward(images, context);
+      const { total, classLoss, boxLoss, positives } = multiboxLoss(predictions, targets, lossOptions);
+      return { total, parts: { class: classLoss, box: boxLoss, positives } };
+    },
+  });
+}
+
+/** A batch's images as `[B, H, W, 3]`; the caller disposes it. */
+export function batchTensor(batch: Batch): tf.Tensor4D {
+  return tf.tensor4d(batch.images, [batch.ids.length, batch.height, batch.width, 3]);
+}

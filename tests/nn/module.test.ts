@@ -1,0 +1,160 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  BatchNorm2d,
+  Conv2d,
+  ConvBlock,
+  createRandom,
+  type ForwardContext,
+  inference,
+  Module,
+  summarize,
+  tf,
+} from 'detlab';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+class Pair extends Module {
+  readonly blocks: ConvBlock[];
+  readonly last: Conv2d;
+
+  constructor() {
+    super();
+    const random = createRandom(1);
+    this.blocks = [
+      new ConvBlock({ inChannels: 3, outChannels: 4, kernel: 3, batchNorm: true }, random),
+      new ConvBlock({ inChannels: 4, outChannels: 5, kernel: 3, stride: 2 }, random),
+    ];
+    this.last = new Conv2d({ inChannels: 5, outChannels: 2, kernel: 1 }, random);
+  }
+
+  forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
+    return tf.tidy(() => {
+      let y = x;
+      for (const block of this.blocks) y = block.forward(y, context);
+      return this.last.forward(y, context);
+    });
+  }
+}
+
+describe('Module', () => {
+  test('names variables by the path of fields, as PyTorch does', () => {
+    const model = new Pair();
+    expect(model.namedVariables().map(({ name }) => name)).toEqual([
+      'blocks.0.conv.weight',
+      'blocks.0.bn.weight',
+      'blocks.0.bn.bias',
+      'blocks.0.bn.running_mean',
+      'blocks.0.bn.running_var',
+      'blocks.1.conv.weight',
+      'blocks.1.conv.bias',
+      'last.weight',
+      'last.bias',
+    ]);
+    expect(model.buffers().map(({ name }) => name)).toEqual([
+      'blocks.0.bn.running_mean',
+      'blocks.0.bn.running_var',
+    ]);
+    model.dispose();
+  });
+
+  test('counts parameters: weights, biases, scale and shift, but not running statistics', () => {
+    const model = new Pair();
+    expect(model.parameterCount()).toBe(3 * 3 * 3 * 4 + 4 + 4 + (3 * 3 * 4 * 5 + 5) + (5 * 2 + 2));
+    model.dispose();
+  });
+
+  test('dispose releases every variable', () => {
+    const before = tf.memory().numTensors;
+    const model = new Pair();
+    expect(tf.memory().numTensors).toBeGreaterThan(before);
+    model.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('the same seed gives the same weights, another seed others', () => {
+    const weights = (seed: number) => {
+      const conv = new Conv2d({ inChannels: 2, outChannels: 3, kernel: 3 }, createRandom(seed));
+      const values = Array.from(conv.weight.dataSync());
+      conv.dispose();
+      return values;
+    };
+    expect(weights(7)).toEqual(weights(7));
+    expect(weights(7)).not.toEqual(weights(8));
+  });
+});
+
+describe('Conv2d', () => {
+  test('Xavier initialisation fills its range and no more', () => {
+    const conv = new Conv2d({ inChannels: 64, outChannels: 64, kernel: 3 }, createRandom(3));
+    const limit = Math.sqrt(6 / (9 * 64 + 9 * 64));
+    const values = Array.from(conv.weight.dataSync());
+    expect(Math.max(...values)).toBeLessThanOrEqual(limit);
+    expect(Math.max(...values)).toBeGreaterThan(0.99 * limit);
+    const variance = values.reduce((sum, value) => sum + value * value, 0) / values.length;
+    expect(variance / ((limit * limit) / 3)).toBeCloseTo(1, 1);
+    conv.dispose();
+  });
+
+  test.each([
+    { kernel: 3, stride: 1, padding: undefined, dilation: 1, size: 7, expected: 7 },
+    { kernel: 3, stride: 2, padding: 1, dilation: 1, size: 19, expected: 10 },
+    { kernel: 3, stride: 1, padding: 0, dilation: 1, size: 5, expected: 3 },
+    { kernel: 3, stride: 1, padding: undefined, dilation: 6, size: 19, expected: 19 },
+  ])('kernel $kernel stride $stride dilation $dilation: $size -> $expected', (options) => {
+    const { size, expected, ...rest } = options;
+    const conv = new Conv2d({ inChannels: 2, outChannels: 3, ...rest }, createRandom(1));
+    const y = conv.forward(tf.ones([1, size, size, 2]), inference);
+    expect(y.shape).toEqual([1, expected, expected, 3]);
+    y.dispose();
+    conv.dispose();
+  });
+});
+
+describe('BatchNorm2d', () => {
+  test('training normalises by the batch and hands out its mean and biased variance', () => {
+    const bn = new BatchNorm2d({ channels: 1, epsilon: 0, momentum: 0.9 });
+    const statistics: never[] = [];
+    const y = bn.forward(tf.tensor4d([1, 2, 3, 6], [1, 2, 2, 1]), { training: true, statistics });
+    // mean 3, variance (4 + 1 + 0 + 9) / 4 = 3.5
+    Array.from(y.dataSync()).forEach((value, i) => {
+      expect(value).toBeCloseTo(([1, 2, 3, 6][i] - 3) / Math.sqrt(3.5), 5);
+    });
+    const [{ layer, mean, variance }] = statistics as {
+      layer: BatchNorm2d;
+      mean: tf.Tensor1D;
+      variance: tf.Tensor1D;
+    }[];
+    expect(mean.dataSync()[0]).toBeCloseTo(3, 5);
+    expect(variance.dataSync()[0]).toBeCloseTo(3.5, 5);
+    layer.updateRunning(mean, variance);
+    expect(bn.running_mean.dataSync()[0]).toBeCloseTo(0.3, 5);
+    expect(bn.running_var.dataSync()[0]).toBeCloseTo(0.9 + 0.35, 5);
+    bn.dispose();
+  });
+
+  test('inference normalises by the running statistics', () => {
+    const bn = new BatchNorm2d({ channels: 1, epsilon: 0 });
+    bn.running_mean.assign(tf.tensor1d([2]));
+    bn.running_var.assign(tf.tensor1d([4]));
+    const y = bn.forward(tf.tensor4d([2, 4, 6, 0], [1, 2, 2, 1]), inference);
+    expect(Array.from(y.dataSync())).toEqual([0, 1, 2, -1]);
+    bn.dispose();
+  });
+});
+
+describe('summarize', () => {
+  test('counts multiply-adds of each convolution and names it', () => {
+    const model = new Pair();
+    const summary = summarize(model, [8, 8, 3]);
+    expect(summary.rows.map(({ layer }) => layer)).toEqual(['blocks.0.conv', 'blocks.1.conv', 'last']);
+    expect(summary.rows.map(({ multiplyAdds }) => multiplyAdds)).toEqual([
+      8 * 8 * 4 * 9 * 3,
+      4 * 4 * 5 * 9 * 4,
+      4 * 4 * 2 * 5,
+    ]);
+    expect(summary.parameters).toBe(model.parameterCount());
+    model.dispose();
+  });
+});
