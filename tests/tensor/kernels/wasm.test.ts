@@ -1,0 +1,146 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { registerZeroGradients } from '../../../lib/tensor/kernels/gradients';
+import { registerWasmKernels } from '../../../lib/tensor/kernels/wasm';
+import { tf } from '../../../lib/tensor/tf';
+import { backends, expectClose, expectNoLeak, randomTensor, use } from './backends';
+
+describe('registering', () => {
+  it('twice changes nothing', () => {
+    const names = ['Conv2DBackpropFilter', 'Conv2DBackpropInput', 'BatchMatMul', 'UnsortedSegmentSum'];
+    const before = names.map((name) => tf.getKernel(name, 'wasm').kernelFunc);
+    registerWasmKernels();
+    expect(names.map((name) => tf.getKernel(name, 'wasm').kernelFunc)).toEqual(before);
+  });
+});
+
+describe.each(backends)('matrix products on $name', ({ name, missing }) => {
+  beforeAll(() => (missing ? undefined : use(name)));
+
+  const cases = [false, true].flatMap((transposeA) =>
+    [false, true].map((transposeB) => ({ transposeA, transposeB })),
+  );
+  it.skipIf(missing).each(cases)('%o, of matrices and of batches', ({ transposeA, transposeB }) => {
+    for (const batch of [[], [2], [2, 3]]) {
+      tf.tidy(() => {
+        const aShape = [...batch, ...(transposeA ? [3, 5] : [5, 3])];
+        const bShape = [...batch, ...(transposeB ? [4, 3] : [3, 4])];
+        const [a, b] = [randomTensor(aShape as [number], 1), randomTensor(bShape as [number], 2)];
+        const product = tf.matMul(a, b, transposeA, transposeB);
+        const [av, bv] = [a.dataSync(), b.dataSync()];
+        const expected: number[] = [];
+        for (let m = 0; m < product.size / 20; m++)
+          for (let i = 0; i < 5; i++)
+            for (let j = 0; j < 4; j++) {
+              let sum = 0;
+              for (let k = 0; k < 3; k++)
+                sum +=
+                  av[m * 15 + (transposeA ? k * 5 + i : i * 3 + k)] *
+                  bv[m * 12 + (transposeB ? j * 3 + k : k * 4 + j)];
+              expected.push(sum);
+            }
+        expect(product.shape).toEqual([...batch, 5, 4]);
+        expectClose(product.dataSync(), expected, 1e-5, `batch [${batch}]`);
+      });
+    }
+  });
+
+  it.skipIf(missing)('leak nothing', () => {
+    const [a, b] = [randomTensor<tf.Rank.R2>([3, 5], 1), randomTensor<tf.Rank.R2>([4, 3], 2)];
+    expectNoLeak(() => tf.matMul(a, b, true, true).dispose());
+    expectNoLeak(() =>
+      tf.dispose(tf.grads((x, y) => tf.matMul(x as tf.Tensor2D, y as tf.Tensor2D, true, true))([a, b])),
+    );
+    tf.dispose([a, b]);
+  });
+});
+
+describe.each(backends)('gather on $name', ({ name, missing }) => {
+  beforeAll(() => (missing ? undefined : use(name)));
+
+  it.skipIf(missing)('adds up the gradients of a row taken twice', () => {
+    tf.tidy(() => {
+      const x = randomTensor<tf.Rank.R3>([4, 2, 3], 'x');
+      const indices = tf.tensor1d([2, 0, 2], 'int32');
+      const dy = randomTensor<tf.Rank.R3>([3, 2, 3], 'dy');
+      const gradient = tf
+        .grad((a) => tf.gather(a, indices))(x, dy)
+        .dataSync();
+      const d = dy.dataSync();
+      const expected = new Float64Array(24);
+      for (let j = 0; j < 6; j++) {
+        expected[j] = d[6 + j];
+        expected[12 + j] = d[j] + d[12 + j];
+      }
+      expectClose(gradient, expected, 1e-6, 'gradient');
+    });
+  });
+
+  it.skipIf(missing)('works along a later axis and with a table of indices', () => {
+    tf.tidy(() => {
+      const x = randomTensor<tf.Rank.R2>([2, 4], 'x');
+      const indices = tf.tensor2d(
+        [
+          [3, 1],
+          [3, 0],
+        ],
+        [2, 2],
+        'int32',
+      );
+      const gradient = tf
+        .grad((a) => tf.gather(a, indices, 1))(x)
+        .dataSync();
+      expectClose(gradient, [1, 1, 0, 2, 1, 1, 0, 2], 1e-6, 'gradient of the sum');
+    });
+  });
+
+  it.skipIf(missing)('leaks nothing', () => {
+    const [x, indices] = [randomTensor<tf.Rank.R2>([4, 3], 1), tf.tensor1d([1, 1, 3], 'int32')];
+    expectNoLeak(() =>
+      tf
+        .grad((a) => tf.gather(a, indices))(x)
+        .dispose(),
+    );
+    tf.dispose([x, indices]);
+  });
+});
+
+describe.each(backends)('piecewise constant functions on $name', ({ name, missing }) => {
+  beforeAll(() => {
+    registerZeroGradients();
+    return missing ? undefined : use(name);
+  });
+
+  const half = (x: tf.Tensor): tf.Tensor => tf.fill(x.shape, 0.5);
+  const functions: Record<string, (x: tf.Tensor) => tf.Tensor> = {
+    greater: (x) => tf.greater(x, half(x)),
+    'greater, the other way round': (x) => tf.greater(half(x), x),
+    greaterEqual: (x) => tf.greaterEqual(x, half(x)),
+    less: (x) => tf.less(x, half(x)),
+    lessEqual: (x) => tf.lessEqual(x, half(x)),
+    equal: (x) => tf.equal(x, half(x)),
+    notEqual: (x) => tf.notEqual(x, half(x)),
+    'logical functions': (x) =>
+      tf.logicalOr(tf.logicalNot(tf.greater(x, 0)), tf.logicalAnd(tf.less(x, 1), tf.less(x, 2))),
+    floor: (x) => tf.floor(x),
+    ceil: (x) => tf.ceil(x),
+    round: (x) => tf.round(x),
+    sign: (x) => tf.sign(x),
+    'against a scalar': (x) => tf.greater(x, 0.5),
+    argMax: (x) => tf.argMax(x, 0),
+  };
+
+  it.skipIf(missing).each(Object.keys(functions))('%s may stand in a loss', (key) => {
+    tf.tidy(() => {
+      const x = tf.tensor1d([-1.2, 0.3, 0.7, 2.4]);
+      // x * constant(x): the constant is a factor of the gradient, and nothing else
+      const f = (a: tf.Tensor): tf.Tensor => tf.mul(a, tf.cast(functions[key](a), 'float32'));
+      const gradient = tf.grad((a) => f(a).sum())(x);
+      expectClose(
+        gradient.dataSync(),
+        tf.cast(functions[key](x), 'float32').add(tf.zerosLike(x)).dataSync(),
+        1e-6,
+        'gradient',
+      );
+    });
+  });
+});
