@@ -1,7 +1,9 @@
 /** Charts as static pictures, made on the spot with vega: no browser needed. */
+import type { Canvas } from 'canvas';
 import { loadCanvas } from './canvas';
 import { type ChartSpec, interactiveName } from './chart-spec';
 import { canvasFont } from './fonts';
+import { palettePng } from './png';
 
 interface VegaView {
   toSVG(scale?: number): Promise<string>;
@@ -40,7 +42,8 @@ async function view(spec: ChartSpec, font?: string): Promise<VegaView> {
     return logger;
   };
   const quiet = (): unknown => logger;
-  const logger = { level: quiet, error: note, warn: note, info: quiet, debug: quiet };
+  // Warnings are a matter of taste (a setting without effect); they do not keep a reader from the chart.
+  const logger = { level: quiet, error: note, warn: quiet, info: quiet, debug: quiet };
   const fonted = font === undefined ? plain : { ...plain, config: { ...config, font } };
   let compiled: { spec: unknown };
   try {
@@ -69,15 +72,16 @@ export async function chartSvg(spec: ChartSpec): Promise<string> {
 }
 
 /**
- * A chart as PNG.
+ * A chart as PNG, in at most 256 colours.
  * @param scale bitmap pixels per CSS pixel (2 unless told: sharp on dense screens and in print).
  * @throws when vega-lite does not accept the specification, with its reason.
  */
 export async function chartPng(spec: ChartSpec, scale = 2): Promise<Buffer> {
   const chart = await view(spec, canvasFont);
   try {
-    const canvas = (await chart.toCanvas(scale)) as { toBuffer(type: 'image/png'): Buffer };
-    return canvas.toBuffer('image/png');
+    const canvas = (await chart.toCanvas(scale)) as Canvas;
+    const { width, height } = canvas;
+    return palettePng(canvas.getContext('2d').getImageData(0, 0, width, height).data, width, height);
   } finally {
     chart.finalize();
   }

@@ -1,0 +1,133 @@
+/** Precision against recall, one curve a class: what average precision is the area under. */
+import {
+  type ChartOptions,
+  type ChartSpec,
+  chartWidth,
+  csvData,
+  formatNumber,
+  legendColumns,
+  makeChart,
+} from './chart-spec';
+import { chartColors, classColor } from './colors';
+
+/** The curve of one class (or one method). */
+export interface PrecisionRecallCurve {
+  name: string;
+  /** Ascending, in [0, 1]. */
+  recall: ArrayLike<number>;
+  /** In [0, 1], at the same places. */
+  precision: ArrayLike<number>;
+  /** Average precision in [0, 1]; stands beside the name. */
+  averagePrecision?: number;
+}
+
+/** Options of {@link precisionRecallChart}. */
+export interface PrecisionRecallOptions extends ChartOptions {
+  /** Points kept of one curve (150 unless told). */
+  maxPoints?: number;
+}
+
+/**
+ * A precision-recall chart. A class without detections has an empty curve; it is in the legend, so that it is not forgotten.
+ * Curves are thinned by keeping their extremes.
+ * @throws when there are no curves, or recall and precision differ in length; the message names the curve.
+ */
+export function precisionRecallChart(
+  curves: readonly PrecisionRecallCurve[],
+  options: PrecisionRecallOptions = {},
+): ChartSpec {
+  if (curves.length === 0)
+    throw new Error('precisionRecallChart: no curves; give at least one { name, recall, precision }');
+  const limit = options.maxPoints ?? 150;
+  const names = curves.map((curve) =>
+    curve.averagePrecision === undefined
+      ? curve.name
+      : `${curve.name} (AP ${curve.averagePrecision.toFixed(2)})`,
+  );
+  const rows = curves.flatMap((curve, i) => {
+    const { recall, precision } = curve;
+    if (recall.length !== precision.length) {
+      throw new Error(
+        `precisionRecallChart: curve "${curve.name}" has ${recall.length} recalls but ${precision.length} precisions`,
+      );
+    }
+    return thin(recall, precision, limit).map((k) => [names[i], recall[k], precision[k]]);
+  });
+  const many = curves.length > 4;
+  const several = curves.length > 1 || curves[0].averagePrecision !== undefined;
+  const x = axis('recall', 'Recall');
+  const y = axis('precision', 'Precision');
+  const color = {
+    field: 'curve',
+    type: 'nominal',
+    title: null,
+    scale: {
+      domain: names,
+      range: names.map((_, i) => (names.length > chartColors.length ? classColor(i) : chartColors[i])),
+    },
+    legend: several
+      ? {
+          symbolType: 'stroke',
+          symbolOpacity: 1,
+          ...(many
+            ? { orient: 'right', columns: 1 }
+            : { orient: 'top', columns: legendColumns(names, options.width ?? chartWidth) }),
+        }
+      : null,
+  };
+  return makeChart(
+    {
+      data: csvData(['curve', 'recall', 'precision'], rows, ['recall', 'precision']),
+      mark: { type: 'line', interpolate: 'linear', clip: true, strokeWidth: many ? 1.5 : 2 },
+      encoding: {
+        x,
+        y,
+        color,
+        order: { field: 'recall', type: 'quantitative' },
+        tooltip: [
+          { field: 'curve', type: 'nominal', title: 'class' },
+          { field: 'recall', type: 'quantitative', format: '.3f' },
+          { field: 'precision', type: 'quantitative', format: '.3f' },
+        ],
+      },
+    },
+    options,
+    `Precision-recall curves. ${curves.map(summary).join('; ')}.`,
+    Math.max(360, many ? curves.length * 17 + 90 : 0),
+  );
+}
+
+/** Indices of the points to keep: of each bucket the first, and the lowest and highest precision. */
+function thin(recall: ArrayLike<number>, precision: ArrayLike<number>, limit: number): number[] {
+  const n = recall.length;
+  if (n <= limit) return Array.from({ length: n }, (_, i) => i);
+  const size = n / (limit / 3);
+  const kept = new Set<number>([0, n - 1]);
+  for (let start = 0; start < n; start += size) {
+    const from = Math.floor(start);
+    let [lowest, highest] = [from, from];
+    for (let i = from; i < Math.min(n, Math.floor(start + size)); i++) {
+      if (precision[i] < precision[lowest]) lowest = i;
+      if (precision[i] > precision[highest]) highest = i;
+    }
+    kept.add(from).add(lowest).add(highest);
+  }
+  return [...kept].sort((a, b) => a - b);
+}
+
+function axis(field: string, title: string): Record<string, unknown> {
+  return {
+    field,
+    type: 'quantitative',
+    title,
+    scale: { domain: [0, 1], nice: false },
+    axis: { grid: true, format: '.1f', tickCount: 6 },
+  };
+}
+
+function summary(curve: PrecisionRecallCurve): string {
+  const n = curve.recall.length;
+  const reach = n === 0 ? 'no detections' : `recall up to ${formatNumber(curve.recall[n - 1])}`;
+  const ap = curve.averagePrecision === undefined ? '' : `AP ${formatNumber(curve.averagePrecision)}, `;
+  return `${curve.name}: ${ap}${reach}`;
+}
