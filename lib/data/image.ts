@@ -1,5 +1,6 @@
 /** Reading and writing images: JPEG and PNG files to 8-bit RGB and back. */
 import fs from 'node:fs/promises';
+import type * as canvas from 'canvas';
 import { parseImageHeader, type ImageHeader } from './image-header';
 import type { RgbImage } from './types';
 
@@ -111,7 +112,7 @@ async function decodePng(bytes: Uint8Array): Promise<RgbImage> {
   return { width: png.width, height: png.height, data: dropAlpha(png.data, png.width * png.height) };
 }
 
-type Canvas = typeof import('canvas');
+type Canvas = Pick<typeof canvas, 'loadImage' | 'createCanvas'>;
 let canvasModule: Promise<Canvas | undefined> | undefined;
 
 function loadCanvas(): Promise<Canvas | undefined> {

@@ -1,0 +1,78 @@
+/** Transforms that keep the whole picture: mirror, resize, letterbox. */
+import type { Box } from '../../boxes/types';
+import { resizeImage, type ResizeMethod } from '../resize';
+import { filledImage, imagenetMean, mapBoxes, pasteImage, type Sample, type Transform } from './transform';
+
+/** Mirrors left and right, with a probability of a half unless told otherwise. */
+export function flipHorizontal(probability = 0.5): Transform {
+  return ({ image, objects }, random) => {
+    if (random.next() >= probability) return { image, objects };
+    const { width, height } = image;
+    const data = new Uint8Array(image.data.length);
+    for (let y = 0; y < height; y++) {
+      let target = y * width * 3;
+      for (let source = target + (width - 1) * 3; source >= y * width * 3; source -= 3, target += 3) {
+        data[target] = image.data[source];
+        data[target + 1] = image.data[source + 1];
+        data[target + 2] = image.data[source + 2];
+      }
+    }
+    const mirror = ([x1, y1, x2, y2]: Box): Box => [width - x2, y1, width - x1, y2];
+    return { image: { width, height, data }, objects: mapBoxes(objects, mirror) };
+  };
+}
+
+/** Stretches to `width` x `height`, boxes with it (the proportions change; IoU between boxes does not). */
+export function resize(width: number, height: number, method?: ResizeMethod): Transform {
+  const apply = ({ image, objects }: Sample): Sample => {
+    const sx = width / image.width;
+    const sy = height / image.height;
+    const scale = ([x1, y1, x2, y2]: Box): Box => [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
+    return { image: resizeImage(image, width, height, method), objects: mapBoxes(objects, scale) };
+  };
+  return Object.assign(apply, { changesSize: true });
+}
+
+/** How a picture was fitted: `x' = x * scaleX + offsetX`, and so for y. */
+export interface Fit {
+  readonly scaleX: number;
+  readonly scaleY: number;
+  readonly offsetX: number;
+  readonly offsetY: number;
+}
+
+/** Takes a box from the fitted picture back to the original one. */
+export function unfitBox([x1, y1, x2, y2]: Box, { scaleX, scaleY, offsetX, offsetY }: Fit): Box {
+  return [(x1 - offsetX) / scaleX, (y1 - offsetY) / scaleY, (x2 - offsetX) / scaleX, (y2 - offsetY) / scaleY];
+}
+
+/** Where `letterbox` puts a picture of a given size: scaled to fit, centred on whole pixels. */
+export function letterboxFit(from: { width: number; height: number }, width: number, height: number): Fit {
+  const scale = Math.min(width / from.width, height / from.height);
+  const w = Math.max(1, Math.round(from.width * scale));
+  const h = Math.max(1, Math.round(from.height * scale));
+  const [offsetX, offsetY] = [Math.floor((width - w) / 2), Math.floor((height - h) / 2)];
+  return { scaleX: w / from.width, scaleY: h / from.height, offsetX, offsetY };
+}
+
+/** Scales to fit into `width` x `height` with the proportions kept, and fills the rest. */
+export function letterbox(
+  width: number,
+  height: number,
+  fill: readonly [number, number, number] = imagenetMean,
+): Transform {
+  const apply = ({ image, objects }: Sample): Sample => {
+    const { scaleX, scaleY, offsetX, offsetY } = letterboxFit(image, width, height);
+    const inner = resizeImage(image, Math.round(image.width * scaleX), Math.round(image.height * scaleY));
+    const target = filledImage(width, height, fill);
+    pasteImage(target, inner, offsetX, offsetY);
+    const move = ([x1, y1, x2, y2]: Box): Box => [
+      x1 * scaleX + offsetX,
+      y1 * scaleY + offsetY,
+      x2 * scaleX + offsetX,
+      y2 * scaleY + offsetY,
+    ];
+    return { image: target, objects: mapBoxes(objects, move) };
+  };
+  return Object.assign(apply, { changesSize: true });
+}
