@@ -1,5 +1,5 @@
 /** Sums of rows by segment on the wasm backend: the gradient of `tf.gather`, which tfjs lacks there. */
-import { tf } from '../tf';
+import { type tf } from '../tf';
 import { type KernelArguments } from './registry';
 
 /** out[s] = the sum of x[i] over all i with segmentIds[i] = s; ids outside [0, numSegments) are dropped, as in TensorFlow. */

@@ -1,19 +1,37 @@
 /** The backends that the kernel tests run on, and what these tests share. */
 import '@tensorflow/tfjs-backend-wasm';
 import { expect } from 'vitest';
+import { useBackend } from '../../../lib/tensor/backend';
 import { createRandom } from '../../../lib/tensor/random';
 import { tf } from '../../../lib/tensor/tf';
-import { registerWasmKernels } from '../../../lib/tensor/kernels/wasm';
+import { registerKernels } from '../../../lib/tensor/kernels/register';
 
-registerWasmKernels();
+registerKernels();
 
-/** The backends to test; one that can't be had is listed with `missing`, which its tests give as the reason they are skipped. */
-export const backends: { name: string; missing?: string }[] = [{ name: 'cpu' }, { name: 'wasm' }];
+/** The backends to test; one that can't be had is listed with `missing`, and its tests are skipped with a line that says why. */
+export const backends: { name: string; missing?: string }[] = [
+  { name: 'cpu' },
+  { name: 'wasm' },
+  await tensorflow(),
+];
+
+async function tensorflow(): Promise<{ name: string; missing?: string }> {
+  try {
+    await useBackend({ backend: 'tensorflow' });
+    return { name: 'tensorflow' };
+  } catch (error) {
+    const missing = error instanceof Error ? error.message : String(error);
+    console.warn(`the kernel tests skip the backend tensorflow: ${missing}`);
+    return { name: 'tensorflow', missing };
+  }
+}
 
 /** Makes the backend the current one. */
 export async function use(name: string): Promise<void> {
   if (!(await tf.setBackend(name))) throw new Error(`the backend ${name} does not start`);
   await tf.ready();
+  // the cpu backend's greeting at its first operation
+  if (name === 'cpu') (tf.backend() as unknown as { firstUse: boolean }).firstUse = false;
 }
 
 /** Seeded standard normal numbers. */
