@@ -7,7 +7,8 @@ import path from 'node:path';
 export function preferredCacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
   if (env.DETLAB_CACHE) return path.resolve(env.DETLAB_CACHE);
   // The XDG specification: a relative value is invalid and must be ignored.
-  if (env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME)) return path.join(env.XDG_CACHE_HOME, 'detlab');
+  if (env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME))
+    return path.join(env.XDG_CACHE_HOME, 'detlab');
   if (process.platform === 'darwin') return path.join(os.homedir(), 'Library', 'Caches', 'detlab');
   if (process.platform === 'win32') {
     return path.join(env.LOCALAPPDATA ?? path.join(os.homedir(), 'AppData', 'Local'), 'detlab');
@@ -35,7 +36,9 @@ export function cacheDirectory(warn: (line: string) => void = (line) => console.
         'Set DETLAB_CACHE to a folder that can be written.',
     );
   }
-  warn(`The cache folder ${wanted} can't be written (${first}); using ${fallback}. DETLAB_CACHE names another.`);
+  warn(
+    `The cache folder ${wanted} can't be written (${first}); using ${fallback}. DETLAB_CACHE names another.`,
+  );
   return remember(wanted, fallback);
 }
 

@@ -1,2 +1,4 @@
+import './quiet';
+
 /** TensorFlow.js, imported in one place so that the whole library shares one instance: `import { tf } from '../tensor/tf'`. */
 export * as tf from '@tensorflow/tfjs';

@@ -1,0 +1,145 @@
+/**
+ * What a preparation would run, as data: the commands for the CPU build and for the CUDA build. Nothing here starts a
+ * process or touches the disk, so tests can say what a machine with an NVIDIA GPU would do.
+ */
+import path from 'node:path';
+import { addons, napiVersion, type Variant } from './prepared';
+
+/** A program and its arguments; run without a shell. */
+export interface Command {
+  file: string;
+  args: string[];
+}
+
+/** What the plan is made of; all paths absolute. */
+export interface PlanInput {
+  variant: Variant;
+  /** `2.21.0`, or a range that pip understands (`>=2.17,<3`). */
+  tensorflow: string;
+  /** pip as a command: `['/usr/bin/python3', '-m', 'pip']`. */
+  pip: string[];
+  /** The C++ compiler: `/usr/bin/c++`. */
+  compiler: string;
+  /** Where everything is put together, before it is moved into place. */
+  directory: string;
+  /** The folder of `@tensorflow/tfjs-node-gpu`. */
+  tfjsDirectory: string;
+  /** The folder of `node-api-headers`. */
+  napiDirectory: string;
+  /** The folder of our own two C++ files (lib/tensor/native), which keep TensorFlow's log away from notebooks. */
+  nativeDirectory: string;
+  /** `strip`, where the machine has it: takes a quarter off the library's size. */
+  strip?: string;
+}
+
+/** The commands, and where their results lie. */
+export interface PreparationPlan {
+  /** Fetches the wheel (CPU) or installs the wheels (CUDA). */
+  fetch: Command;
+  /** Which of the wheel's files are taken, by prefix. Empty: pip has unpacked them itself. */
+  extract: string[];
+  /** The folder `tensorflow` of the wheel, with the libraries and `include`. */
+  tensorflowDirectory: string;
+  /** Compiles the binding, and the addon that is loaded before it. */
+  compile: Command[];
+  /** Drops what the loader does not need. CPU only: a wheel that pip installed is left as it is. */
+  strip?: Command;
+  /** Deleted once the binding is compiled. */
+  remove: string[];
+  /** Bytes free on the disk that the preparation needs at its largest. */
+  needBytes: number;
+}
+
+/** The libraries that the binding is linked with: the C API, and what it rests on. */
+export const libraries: readonly string[] = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
+
+/** Headers of the wheel: TensorFlow's C API, its strings, and Abseil's logging. */
+const headers = ['tensorflow/c', 'tensorflow/core/platform', 'xla/tsl', 'tsl', 'absl'].map(
+  (name) => `tensorflow/include/${name}/`,
+);
+
+/** The wheels' CPython tag: any will do, since only libraries and headers are used. 3.12 is what most releases have. */
+const pythonVersion = '3.12';
+
+/** The commands of a preparation. Pure. */
+export function preparationPlan(input: PlanInput): PreparationPlan {
+  const { variant, pip, directory } = input;
+  const version = /^\d/.test(input.tensorflow) ? `==${input.tensorflow}` : input.tensorflow;
+  const [file, ...pipStart] = pip;
+  // pip's own patience is cut down: an index out of reach is then told in a minute, not in ten.
+  const patience = ['--retries', '1', '--timeout', '15'];
+  const plain = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off', '--no-cache-dir'];
+  const wheels = ['--only-binary=:all:', '--python-version', pythonVersion];
+  const cpu = variant === 'cpu';
+  // TensorFlow finds CUDA's wheels by paths relative to its own file: their layout is kept, and the binding points there.
+  const site = path.join(directory, 'site');
+  const tensorflowDirectory = cpu ? path.join(directory, 'tensorflow') : path.join(site, 'tensorflow');
+  const fetch = cpu
+    ? [
+        'download',
+        '--no-deps',
+        ...wheels,
+        ...patience,
+        ...plain,
+        '--dest',
+        path.join(directory, 'wheel'),
+        `tensorflow-cpu${version}`,
+      ]
+    : [
+        'install',
+        '--target',
+        site,
+        '--no-compile',
+        ...wheels,
+        ...patience,
+        ...plain,
+        `tensorflow[and-cuda]${version}`,
+      ];
+  const libraryDirectory = cpu ? directory : tensorflowDirectory;
+  return {
+    fetch: { file, args: [...pipStart, ...fetch] },
+    extract: cpu ? [...libraries.map((name) => `tensorflow/${name}`), ...headers] : [],
+    tensorflowDirectory,
+    compile: [muteCommand(input), bindingCommand(input, tensorflowDirectory, libraryDirectory)],
+    strip:
+      cpu && input.strip !== undefined
+        ? { file: input.strip, args: ['--strip-unneeded', path.join(directory, 'libtensorflow_cc.so.2')] }
+        : undefined,
+    remove: cpu ? [path.join(directory, 'wheel'), path.join(directory, 'tensorflow')] : [],
+    needBytes: cpu ? 1.7e9 : 9e9,
+  };
+}
+
+/** As binding.gyp has it; node-gyp (Python, Node's headers) is not needed, since the binding uses only Node-API. */
+const flags = (input: PlanInput): string[] => [
+  ...['-std=c++17', '-O2', '-fPIC', '-shared', '-pthread', '-fno-exceptions', '-fno-rtti', '-w'],
+  ...[`-DNAPI_VERSION=${napiVersion}`, '-DBUILDING_NODE_EXTENSION'],
+  ...['-I', path.join(input.napiDirectory, 'include')],
+];
+
+function muteCommand(input: PlanInput): Command {
+  const source = path.join(input.nativeDirectory, 'mute.cc');
+  const module = ['-DNODE_GYP_MODULE_NAME=tfjs_mute', '-o', path.join(input.directory, addons.mute)];
+  return { file: input.compiler, args: [...flags(input), source, ...module] };
+}
+
+function bindingCommand(input: PlanInput, tensorflowDirectory: string, libraryDirectory: string): Command {
+  const { directory, tfjsDirectory } = input;
+  const fromBinding = path.relative(directory, libraryDirectory);
+  return {
+    file: input.compiler,
+    args: [
+      ...flags(input),
+      '-DNODE_GYP_MODULE_NAME=tfjs_binding',
+      ...['-I', tfjsDirectory],
+      ...['-I', path.join(tensorflowDirectory, 'include')],
+      path.join(tfjsDirectory, 'binding', 'tfjs_backend.cc'),
+      path.join(tfjsDirectory, 'binding', 'tfjs_binding.cc'),
+      path.join(input.nativeDirectory, 'log-level.cc'),
+      ...['-o', path.join(directory, addons.binding)],
+      `-L${libraryDirectory}`,
+      ...libraries.map((name) => `-l:${name}`),
+      `-Wl,-rpath,${fromBinding === '' ? '$ORIGIN' : `$ORIGIN/${fromBinding}`}`,
+    ],
+  };
+}
