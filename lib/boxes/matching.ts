@@ -85,15 +85,12 @@ export function matchAnchors(
   };
   // Only the greedy rule looks at a pair twice.
   const overlaps = bipartite === 'greedy' ? new Float64Array(used.length * count) : undefined;
-  const shared = new Float64Array(count);
   for (let u = 0; u < used.length; u++) {
-    const row = overlaps ? overlaps.subarray(u * count, (u + 1) * count) : shared.fill(0);
-    overlapRow(anchors, areas, objects[used[u]], false, row);
+    const row = overlaps?.subarray(u * count, (u + 1) * count);
     let highest = 0;
     let highestAt = -1;
-    for (let a = 0; a < count; a++) {
-      const value = row[a];
-      if (value === 0) continue;
+    forEachOverlap(anchors, areas, objects[used[u]], false, (a, value) => {
+      if (row) row[a] = value;
       if (value > best[a]) {
         best[a] = value;
         bestObject[a] = used[u];
@@ -102,7 +99,7 @@ export function matchAnchors(
         highest = value;
         highestAt = a;
       }
-    }
+    });
     chosen.anchor[u] = highestAt;
     chosen.iou[u] = highest;
   }
@@ -126,8 +123,9 @@ export function matchAnchors(
   }
   objects.forEach((object) => {
     if (role(object) !== 'ignore') return;
-    overlapRow(anchors, areas, object, object.crowd === true, shared.fill(0));
-    for (let a = 0; a < count; a++) if (shared[a] >= positiveIou) labels[a] = ignoreLabel;
+    forEachOverlap(anchors, areas, object, object.crowd === true, (a, value) => {
+      if (value >= positiveIou) labels[a] = ignoreLabel;
+    });
   });
   let positives = 0;
   for (let a = 0; a < count; a++) {
@@ -154,13 +152,13 @@ function anchorAreas(anchors: BoxArray): Float64Array {
   return areas;
 }
 
-/** Overlap of one object with every anchor into `out`, which is zero before; IoU, or relative to the anchor's area. */
-function overlapRow(
+/** Calls `visit` with every anchor that an object overlaps and by how much: IoU, or relative to the anchor's area. */
+function forEachOverlap(
   anchors: BoxArray,
   areas: Float64Array,
   { box: [x1, y1, x2, y2] }: GroundTruth,
   relativeToAnchor: boolean,
-  out: Float64Array,
+  visit: (anchor: number, overlap: number) => void,
 ): void {
   const area = (x2 - x1) * (y2 - y1);
   if (!(x2 > x1 && y2 > y1 && area < Infinity)) return;
@@ -174,7 +172,7 @@ function overlapRow(
     const h = (bottom < y2 ? bottom : y2) - (top > y1 ? top : y1);
     if (!(h > 0) || areas[a] === 0) continue;
     const intersection = w * h;
-    out[a] = intersection / (relativeToAnchor ? areas[a] : area + areas[a] - intersection);
+    visit(a, intersection / (relativeToAnchor ? areas[a] : area + areas[a] - intersection));
   }
 }
 

@@ -5,6 +5,7 @@
  * torchvision. Boxes with equal scores are taken in the order of their index. Scores that are NaN are never kept.
  */
 import { type BoxArray, boxCount } from './geometry';
+import { suppress } from './suppression';
 
 /** Options of `nms`. */
 export interface NmsOptions {
@@ -167,55 +168,4 @@ function topScoresOfMillions(
   }
   indices.sort((a, b) => scores[offset + b * stride] - scores[offset + a * stride] || a - b);
   return indices.slice(0, Math.max(0, topK));
-}
-
-/** Greedy suppression in the given order; box i is at `4 * (offset + i * stride)`. */
-function suppress(
-  boxes: BoxArray,
-  offset: number,
-  stride: number,
-  order: Int32Array,
-  iouThreshold: number,
-  maxOutput: number,
-): Int32Array {
-  const n = order.length;
-  const limit = Math.max(0, Math.min(n, maxOutput));
-  const kept = new Int32Array(limit);
-  // The kept boxes side by side, so that the inner loop runs through memory once.
-  const x1 = new Float32Array(limit);
-  const y1 = new Float32Array(limit);
-  const x2 = new Float32Array(limit);
-  const y2 = new Float32Array(limit);
-  const areas = new Float64Array(limit);
-  let count = 0;
-  for (let i = 0; i < n && count < limit; i++) {
-    const k = 4 * (offset + order[i] * stride);
-    const bx1 = boxes[k];
-    const by1 = boxes[k + 1];
-    const bx2 = boxes[k + 2];
-    const by2 = boxes[k + 3];
-    const area = bx2 > bx1 && by2 > by1 ? (bx2 - bx1) * (by2 - by1) : 0;
-    let suppressed = false;
-    for (let j = 0; j < count; j++) {
-      const left = x1[j] > bx1 ? x1[j] : bx1;
-      const right = x2[j] < bx2 ? x2[j] : bx2;
-      if (!(right > left)) continue;
-      const top = y1[j] > by1 ? y1[j] : by1;
-      const bottom = y2[j] < by2 ? y2[j] : by2;
-      if (!(bottom > top)) continue;
-      const intersection = (right - left) * (bottom - top);
-      if (intersection / (area + areas[j] - intersection) > iouThreshold) {
-        suppressed = true;
-        break;
-      }
-    }
-    if (suppressed) continue;
-    kept[count] = order[i];
-    x1[count] = bx1;
-    y1[count] = by1;
-    x2[count] = bx2;
-    y2[count] = by2;
-    areas[count++] = area;
-  }
-  return kept.slice(0, count);
 }
