@@ -1,5 +1,168 @@
-/** The command line: `start`, `doctor`, `prepare`, `scenes`, `test`, `bench`, `build`. */
+/** The command line behind npm's scripts: sends each command to its part, which is loaded only then. */
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { nearest } from '../tensor/nearest';
+import { parseArguments } from './runner/arguments';
+import { UsageError } from './runner/select';
+import { projectRoot } from './engine/typescript';
+
+interface Command {
+  help: string;
+  run: (words: string[]) => Promise<number>;
+}
+
+const commands: Record<string, Command> = {
+  start: {
+    help: 'run notebooks and write what they show (npm start -- --help)',
+    run: async (words) => (await import('./runner/start.js')).startCommand(words),
+  },
+  test: {
+    help: 'prepare the backend, then run the tests; further words go to vitest (npm test -- tests/boxes)',
+    run: testCommand,
+  },
+  doctor: {
+    help: 'say which backends this machine can use, why, and what would help (npm run doctor)',
+    run: doctorCommand,
+  },
+  prepare: {
+    help: 'prepare TensorFlow again, from the start (npm run prepare-backend)',
+    run: prepareCommand,
+  },
+  scenes: {
+    help: 'render the shipped data set (npm run scenes -- --help)',
+    run: async (words) => (await load<ScenesModule>('data/scenes/command')).scenesCommand(words),
+  },
+  bench: {
+    help: 'measure the backend (npm run bench -- --help)',
+    run: async (words) => (await load<BenchModule>('bench/main')).benchCommand(words),
+  },
+  build: {
+    help: 'compile lib to dist; every other command does so by itself (npm run build)',
+    // lib/detlab.mjs has built before it called this.
+    run: async (words) => {
+      if (words.some((word) => word === '--help' || word === '-h'))
+        console.log('npm run build: compiles lib to dist.');
+      return 0;
+    },
+  },
+};
+
+interface ScenesModule {
+  scenesCommand: (words: string[]) => Promise<number>;
+}
+interface BenchModule {
+  benchCommand: (words: string[]) => Promise<number>;
+}
+
+/** Runs a command. Returns its exit code: 0 done, 1 failed, 2 a mistake in the command, 128 + n ended by signal n. */
 export async function main(argv: string[]): Promise<number> {
-  console.log(argv);
+  const [name, ...words] = argv;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    console.log(`Usage: npm start, npm test, or npm run <command>\n\n${helpText()}`);
+    return name === undefined ? 2 : 0;
+  }
+  try {
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (!command) {
+      const near = nearest(name, Object.keys(commands));
+      throw new UsageError(
+        `There is no command '${name}'.${near ? ` Did you mean '${near}'?` : ''}\n\n${helpText()}`,
+      );
+    }
+    return await command.run(words);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(error.message);
+      return 2;
+    }
+    console.error(error instanceof Error ? (error.stack ?? error.message) : error);
+    return 1;
+  }
+}
+
+function helpText(): string {
+  return Object.entries(commands)
+    .map(([name, { help }]) => `  ${name.padEnd(8)} ${help}`)
+    .join('\n');
+}
+
+/** A part that may be absent while the project grows; its absence is said, not thrown as a stack. */
+async function load<T>(name: string): Promise<T> {
+  const file = path.join(__dirname, '..', `${name}.js`);
+  const require = createRequire(__filename);
+  try {
+    require.resolve(file);
+  } catch {
+    throw new UsageError(`This version of detlab does not have that command yet (lib/${name}.ts).`);
+  }
+  return require(file) as T;
+}
+
+async function doctorCommand(words: string[]): Promise<number> {
+  const { flags } = parseArguments(words, { help: 'flag' });
+  if (flags.has('help')) {
+    console.log(
+      'npm run doctor: which backends this machine can use, why, and what would make the others usable.',
+    );
+    return 0;
+  }
+  const { doctor, formatDoctor } = await import('../tensor/doctor.js');
+  console.log(formatDoctor(await doctor()));
   return 0;
+}
+
+async function prepareCommand(words: string[]): Promise<number> {
+  const { flags } = parseArguments(words, { help: 'flag' });
+  if (flags.has('help')) {
+    console.log(
+      'npm run prepare-backend: prepares TensorFlow in the cache, also where an earlier try failed.',
+    );
+    return 0;
+  }
+  const { prepareTensorFlow } = await import('../tensor/prepare.js');
+  const prepared = await prepareTensorFlow({ force: true });
+  if (prepared.ok) {
+    console.log(`TensorFlow ${prepared.tensorflow} (${prepared.variant}) is ready in ${prepared.directory}.`);
+    return 0;
+  }
+  console.error(`TensorFlow could not be prepared: ${prepared.reason}. What would help: ${prepared.remedy}`);
+  return 1;
+}
+
+/** Words are vitest's, but `--help` says first what this command adds. */
+async function testCommand(words: string[]): Promise<number> {
+  if (words.includes('--help') || words.includes('-h')) {
+    console.log(
+      'npm test: prepares the backend, then runs vitest. npm test -- tests/boxes -t "iou" passes words on to vitest.',
+    );
+    return 0;
+  }
+  if (!process.env.DETLAB_BACKEND || process.env.DETLAB_BACKEND === 'tensorflow') {
+    const { prepareTensorFlow } = await import('../tensor/prepare.js');
+    const prepared = await prepareTensorFlow();
+    if (!prepared.ok)
+      console.log(
+        `TensorFlow can't be used: ${prepared.reason}. Tests run on wasm and cpu. ${prepared.remedy}`,
+      );
+  }
+  const vitest = path.join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
+  return runChild(process.execPath, [vitest, 'run', ...words], projectRoot);
+}
+
+/** Runs a program in this terminal; signals reach it, and its end is this command's. */
+function runChild(file: string, args: string[], cwd: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd, stdio: 'inherit' });
+    // Ctrl-C goes to the whole terminal group; a signal sent to this process alone is passed on.
+    const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+    for (const signal of signals) process.on(signal, pass);
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      for (const one of signals) process.off(one, pass);
+      resolve(code ?? 128 + (signal ? os.constants.signals[signal] : 0));
+    });
+  });
 }

@@ -73,7 +73,8 @@ function badToken(text: string, at: number): string {
 }
 
 function excerpt(text: string): string {
-  return JSON.stringify(text.length > 24 ? `${text.slice(0, 24)}…` : text);
+  const short = text.length > 24 ? `${text.slice(0, 24)}…` : text;
+  return text.startsWith('"') ? short : JSON.stringify(short);
 }
 
 function problem(text: string, at: number, message: string): JsonProblem {

@@ -108,10 +108,11 @@ export function createSession(options: SessionOptions): Session {
     cell.emit({ type, data, metadata: metadata ?? {}, ...(displayId === undefined ? {} : { displayId }) });
   }
 
-  function blame(reason: unknown): void {
+  function blame(reason: unknown, explanation: string): void {
     const cell = current();
     if (!cell) throw reason;
     const error = describeError(reason, cell.number, engine.maps, projectRoot, options.cwd);
+    error.traceback.push('', explanation);
     if (!cell.ended) {
       cell.floating ??= error;
       cell.stop.abort(reason);
@@ -140,8 +141,14 @@ export function createSession(options: SessionOptions): Session {
   setTslabDisplay((content, update) =>
     show(content.data, { displayId: content.transient.display_id, update, metadata: content.metadata }),
   );
-  process.on('unhandledRejection', blame);
-  process.on('uncaughtException', blame);
+  const onRejection = (reason: unknown): void =>
+    blame(reason, 'A promise failed that nothing waited for: is an `await` missing before the call?');
+  const onException = (error: unknown): void =>
+    blame(error, 'Thrown by a timer or an event, outside of what the cell waits for.');
+  const onExit = (): void => current()?.streams.flush();
+  process.on('unhandledRejection', onRejection);
+  process.on('uncaughtException', onException);
+  process.on('exit', onExit);
 
   /** The value to show, once a promise among last expressions has settled. */
   async function settleResult(cell: RunningCell): Promise<MimeBundle | undefined> {
@@ -227,8 +234,9 @@ export function createSession(options: SessionOptions): Session {
       engine.executor.interrupt();
     },
     close() {
-      process.off('unhandledRejection', blame);
-      process.off('uncaughtException', blame);
+      process.off('unhandledRejection', onRejection);
+      process.off('uncaughtException', onException);
+      process.off('exit', onExit);
       setDisplaySink(undefined);
       setTslabDisplay(null);
       release();

@@ -50,8 +50,7 @@ export function describeError(
     lines.push('', ...excerpt(own.place.source, own.place.line, own.place.column, cellTitle(own.place)));
   }
   if (frames.length > 1 || (frames.length === 1 && frames[0] !== own)) {
-    lines.push('', ...frames.slice(0, 16).map((f) => `    at ${frameText(f)}`));
-    if (frames.length > 16) lines.push(`    … ${frames.length - 16} more`);
+    lines.push('', ...callLines(frames));
   }
   lines.push(...causes(error));
   const place = own && own.place.file === cellScript(number) ? own.place : undefined;
@@ -135,6 +134,23 @@ export function excerpt(
 
 function cellTitle(place: SourcePlace): string {
   return `cell [${cellName.exec(place.file)?.[1]}], line ${place.line}`;
+}
+
+/** The calls, innermost first. What packages do inside is counted, since only where they were entered can be changed here. */
+function callLines(frames: readonly Frame[]): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < frames.length && lines.length < 20; i++) {
+    const isInside = (frame: Frame | undefined): boolean =>
+      frame?.place.file.includes('node_modules/') ?? false;
+    let end = i;
+    while (isInside(frames[end]) && isInside(frames[end + 1])) end++;
+    if (end - i > 1) {
+      lines.push(`    … ${end - i} calls inside packages`);
+      i = end;
+    }
+    lines.push(`    at ${frameText(frames[i]!)}`);
+  }
+  return lines;
 }
 
 function frameText({ call, place }: Frame): string {
