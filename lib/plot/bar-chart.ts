@@ -60,6 +60,7 @@ interface BarRow {
 export function barChart(bars: readonly Bar[], options: BarChartOptions): ChartSpec {
   if (bars.length === 0) throw new Error('barChart: no bars; give at least one { name, value }');
   const rows = bars.map(toRow);
+  leaveRoomForReferences(rows, options);
   const seen = new Set<string>();
   for (const row of rows) {
     const key = JSON.stringify([row.name, row.group]);
@@ -80,6 +81,7 @@ export function barChart(bars: readonly Bar[], options: BarChartOptions): ChartS
     field: 'value',
     type: 'quantitative',
     title: options.value,
+    stack: null,
     scale: options.domain ? { domain: [...options.domain] } : { zero: true },
     axis: { grid: true, domain: false, ticks: false, ...(flat ? {} : { tickCount: 6 }) },
   };
@@ -196,11 +198,23 @@ function toRow(bar: Bar): BarRow {
     high: compact(high),
     reference: bar.reference === undefined ? null : compact(bar.reference),
     diverged: !Number.isFinite(value),
-    end: compact(Math.max(value, Number.isFinite(high) ? high : -Infinity, bar.reference ?? -Infinity)),
+    end: compact(Number.isFinite(high) ? Math.max(value, high) : value),
   };
 }
 
-/** Numbers stand beyond whatever is drawn last: the bar, its error bar or its reference tick. */
+/** A number that would stand on its reference tick stands beyond it. */
+function leaveRoomForReferences(rows: BarRow[], options: BarChartOptions): void {
+  const ends = rows.flatMap((row) => [row.end ?? 0, row.reference ?? 0]);
+  const [low, high] = options.domain ?? [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const textWidth = (high - low) * 0.09;
+  for (const row of rows) {
+    if (row.reference === null || row.end === null) continue;
+    const ahead = row.reference - row.end;
+    if (ahead >= -0.01 * (high - low) && ahead < textWidth) row.end = row.reference;
+  }
+}
+
+/** Numbers stand beyond the bar and its error bar. */
 function numbers(
   format: string,
   place: Record<string, unknown>,

@@ -183,3 +183,19 @@ export function csvData(
     format: { type: 'csv', parse: Object.fromEntries(numbers.map((column) => [column, 'number'])) },
   };
 }
+
+/**
+ * Axis settings of a logarithmic axis that spans `low` to `high`: labels at powers of ten, with 2 and 5 between where there
+ * is room, instead of vega's grid line for every digit.
+ */
+export function logAxis(low: number, high: number): Record<string, unknown> {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const decades = last - first;
+  const stride = Math.max(1, Math.ceil(decades / 7));
+  const values: number[] = [];
+  for (let power = first; power <= last; power += stride) {
+    for (const digit of decades <= 3 ? [1, 2, 5] : [1]) values.push(Number(`${digit}e${power}`));
+  }
+  const plain = first >= -4 && last <= 5;
+  return { values, format: plain ? '~g' : '.0e', labelOverlap: true };
+}

@@ -8,6 +8,7 @@ import {
   formatNumber,
   interactiveLayer,
   legendColumns,
+  logAxis,
   makeChart,
 } from './chart-spec';
 import { chartColors } from './colors';
@@ -82,12 +83,15 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
     hidden > 0 ? `${hidden} value${hidden > 1 ? 's' : ''} ≤ 0 not shown on the log axis` : undefined;
   const top = options.yDomain === undefined ? clampedTop(curves) : undefined;
 
+  const xRange = range(curves.flatMap((c) => c.points.map((p) => p.x)));
+  const yRange =
+    options.yDomain ?? range(curves.flatMap((c) => c.points.flatMap((p) => [p.raw, p.low, p.high])));
   const x = {
     field: 'x',
     type: 'quantitative',
     title: options.x,
     scale: options.xScale === 'log' ? { type: 'log' } : { zero: false, nice: false },
-    ...(options.xScale === 'log' ? {} : { axis: { format: '~s' } }),
+    axis: options.xScale === 'log' ? logAxis(...xRange) : { format: '~s' },
   };
   const y = {
     field: 'y',
@@ -99,7 +103,7 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
         : { zero: options.yZero ?? false }),
       ...(options.yDomain ? { domain: [...options.yDomain] } : top !== undefined ? { domainMax: top } : {}),
     },
-    ...(options.yScale === 'log' ? { axis: { format: '~g' } } : {}),
+    ...(options.yScale === 'log' ? { axis: logAxis(...yRange) } : {}),
   };
   const color = {
     field: 'series',
@@ -234,6 +238,12 @@ function dataOf(curves: readonly Curve[], raw: boolean, band: boolean): Record<s
     curve.points.map((point) => [curve.name, ...columns.map((column) => point[column] ?? null)]),
   );
   return csvData(['series', ...columns], rows, columns);
+}
+
+/** Least and greatest positive value: what a log axis spans. */
+function range(values: readonly (number | null | undefined)[]): [number, number] {
+  const positive = values.filter((v): v is number => typeof v === 'number' && v > 0);
+  return positive.length > 0 ? [Math.min(...positive), Math.max(...positive)] : [0.1, 1];
 }
 
 /** Where some series diverged: what the healthy ones need, with some room, if the explosion would go far beyond it. */

@@ -37,11 +37,23 @@ export function panels(charts: readonly ChartSpec[], options: PanelsOptions = {}
     description: [options.title, ...charts.map((chart) => chart.description)].filter(Boolean).join(' '),
     ...titleOf(options),
     columns,
-    spacing: { column: spacing, row: spacing + 6 },
+    // Plots line up by their frames, whatever their labels; the room for labels and titles is therefore part of the spacing.
+    bounds: 'flush',
+    spacing: { column: axisRoom + spacing, row: rowSpacing(charts) },
     concat: charts.map((chart, i) => panel(chart, i, width, height)),
     resolve: { scale: { ...scale, color: sameColors(charts) ? 'shared' : 'independent' } },
     config: chartTheme,
   };
+}
+
+/** Room between rows: an axis with its title, and what stands above a panel. */
+function rowSpacing(charts: readonly ChartSpec[]): number {
+  const titled = charts.some((chart) => chart.title !== undefined);
+  const subtitled = charts.some(
+    (chart) => (chart.title as { subtitle?: unknown } | undefined)?.subtitle !== undefined,
+  );
+  const ownLegends = !sameColors(charts) && charts.some((chart) => findColor(chart) !== undefined);
+  return 58 + (titled ? 26 : 0) + (subtitled ? 18 : 0) + (ownLegends ? 26 : 0);
 }
 
 function panel(chart: ChartSpec, index: number, width: number, height: number): Record<string, unknown> {

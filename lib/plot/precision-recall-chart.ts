@@ -23,7 +23,7 @@ export interface PrecisionRecallCurve {
 
 /** Options of {@link precisionRecallChart}. */
 export interface PrecisionRecallOptions extends ChartOptions {
-  /** Points kept of one curve (150 unless told). */
+  /** Points kept of one curve (150 unless told, less where there are more than eight). */
   maxPoints?: number;
 }
 
@@ -38,7 +38,7 @@ export function precisionRecallChart(
 ): ChartSpec {
   if (curves.length === 0)
     throw new Error('precisionRecallChart: no curves; give at least one { name, recall, precision }');
-  const limit = options.maxPoints ?? 150;
+  const limit = options.maxPoints ?? Math.max(45, Math.min(150, Math.floor(1200 / curves.length)));
   const names = curves.map((curve) =>
     curve.averagePrecision === undefined
       ? curve.name

@@ -7,6 +7,7 @@ import {
   compact,
   formatNumber,
   legendColumns,
+  logAxis,
   makeChart,
 } from './chart-spec';
 import { chartColors } from './colors';
@@ -35,7 +36,19 @@ export interface ScatterChartOptions extends ChartOptions {
   format?: string;
 }
 
-type Side = 'right' | 'left' | 'above' | 'below';
+type Side = keyof typeof textMarks;
+
+/** Where a label stands beside its point, best first. */
+const textMarks = {
+  right: { align: 'left', baseline: 'middle', dx: 8 },
+  left: { align: 'right', baseline: 'middle', dx: -8 },
+  above: { align: 'center', baseline: 'bottom', dy: -7 },
+  below: { align: 'center', baseline: 'top', dy: 8 },
+  aboveRight: { align: 'left', baseline: 'bottom', dy: -7, dx: -4 },
+  belowRight: { align: 'left', baseline: 'top', dy: 8, dx: -4 },
+  aboveLeft: { align: 'right', baseline: 'bottom', dy: -7, dx: 4 },
+  belowLeft: { align: 'right', baseline: 'top', dy: 8, dx: 4 },
+} as const;
 
 /**
  * A scatter chart. Labels stand where they cover no other label; one that finds no room is left to the tooltip. Points that are
@@ -76,7 +89,7 @@ export function scatterChart(points: readonly ScatterPoint[], options: ScatterCh
     field,
     type: 'quantitative',
     title: options[field],
-    axis: { grid: true, format: options[`${field}Scale`] === 'log' ? '~s' : undefined },
+    axis: { grid: true, ...(options[`${field}Scale`] === 'log' ? logAxis(...range) : {}) },
     scale: {
       type: options[`${field}Scale`] ?? 'linear',
       domain: range.map(compact),
@@ -120,17 +133,11 @@ export function scatterChart(points: readonly ScatterPoint[], options: ScatterCh
       ],
     },
   });
-  const marks: Record<Side, Record<string, unknown>> = {
-    right: { align: 'left', baseline: 'middle', dx: 8 },
-    left: { align: 'right', baseline: 'middle', dx: -8 },
-    above: { align: 'center', baseline: 'bottom', dy: -7 },
-    below: { align: 'center', baseline: 'top', dy: 8 },
-  };
-  for (const side of Object.keys(marks) as Side[]) {
+  for (const side of Object.keys(textMarks) as Side[]) {
     if (!sides.includes(side)) continue;
     layer.push({
       transform: [{ filter: `datum.side === '${side}'` }],
-      mark: { type: 'text', ...marks[side] },
+      mark: { type: 'text', ...textMarks[side] },
       encoding: { x, y, text: { field: 'label', type: 'nominal' } },
     });
   }
@@ -179,6 +186,10 @@ function labelSides(
       left: [x - 7 - w, y - 8, x - 7, y + 8],
       above: [x - w / 2, y - 23, x + w / 2, y - 7],
       below: [x - w / 2, y + 7, x + w / 2, y + 23],
+      aboveRight: [x - 4, y - 23, x - 4 + w, y - 7],
+      belowRight: [x - 4, y + 7, x - 4 + w, y + 23],
+      aboveLeft: [x + 4 - w, y - 23, x + 4, y - 7],
+      belowLeft: [x + 4 - w, y + 7, x + 4, y + 23],
     };
     for (const [side, spot] of Object.entries(spots) as [Side, Box][]) {
       const fits = spot[0] >= 0 && spot[2] <= width && spot[1] >= 0 && spot[3] <= height;
