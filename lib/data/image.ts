@@ -55,15 +55,6 @@ export async function decodeImage(bytes: Uint8Array, options: ReadImageOptions =
   return options.orientation === 'upright' ? orient(image, header.orientation) : image;
 }
 
-/**
- * Encodes a baseline JPEG (jpeg-js: the same bytes on every machine).
- * @param quality 1 to 100.
- */
-export async function encodeJpeg(image: RgbImage, quality: number): Promise<Uint8Array> {
-  const jpeg = await import('jpeg-js');
-  return jpeg.encode({ data: toRgba(image), width: image.width, height: image.height }, quality).data;
-}
-
 /** Encodes an 8-bit RGB PNG. */
 export async function encodePng(image: RgbImage): Promise<Uint8Array> {
   const { PNG } = await import('pngjs');
@@ -129,18 +120,6 @@ function dropAlpha(rgba: ArrayLike<number>, pixels: number): Uint8Array {
     data[t++] = rgba[s + 2];
   }
   return data;
-}
-
-/** RGB to opaque RGBA. */
-export function toRgba(image: RgbImage): Uint8Array {
-  const pixels = image.width * image.height;
-  const rgba = new Uint8Array(pixels * 4).fill(255);
-  for (let i = 0, s = 0, t = 0; i < pixels; i++, t += 4) {
-    rgba[t] = image.data[s++];
-    rgba[t + 1] = image.data[s++];
-    rgba[t + 2] = image.data[s++];
-  }
-  return rgba;
 }
 
 /** Turns the stored grid upright; `orientation` is EXIF's 1 to 8 (5 to 8 swap width and height). */

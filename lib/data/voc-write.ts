@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { GroundTruth } from '../boxes/types';
-import { encodeJpeg } from './image';
+import { encodeJpeg } from './jpeg-encode';
 import type { DetectionDataset } from './types';
 import { formatVocAnnotation } from './voc-annotation';
 
@@ -26,7 +26,7 @@ export async function writeVoc(
   const { split = 'all', quality = 90 } = options;
   await makeVocFolders(folder);
   for (const example of dataset.examples) {
-    const jpeg = await encodeJpeg(await example.image(), quality);
+    const jpeg = encodeJpeg(await example.image(), quality);
     const { id, width, height, objects } = example;
     await writeWhole(path.join(folder, 'JPEGImages', `${id}.jpg`), jpeg);
     const xml = vocAnnotation({ id, width, height, objects }, dataset.classes);

@@ -22,6 +22,7 @@ const truncatedBelow = 0.85;
 /** Draws a scene as a square picture. Byte for byte the same on every machine. */
 export function renderScene(scene: Scene, pack: ScenePack, size: number): RenderedScene {
   const pixels = renderView(scene.view, pack.background(scene.view.background), size);
+  openAperture(pixels);
   const frame: Frame = { size, pixels, owner: new Int16Array(size * size).fill(-1) };
   // The light is the background's: an object does not tint its neighbour.
   const lights = scene.placements.map((placement) => localLight(frame, placement));
@@ -31,6 +32,15 @@ export function renderScene(scene: Scene, pack: ScenePack, size: number): Render
   });
   const objects = measure(frame, scene, pack);
   return { image: { width: size, height: size, data: develop(frame, scene) }, objects };
+}
+
+/** Brightens a dark place as a camera would; at night, things would otherwise be boxes around nothing. */
+function openAperture(pixels: Float32Array): void {
+  let sum = 0;
+  for (let i = 0; i < pixels.length; i++) sum += pixels[i];
+  const gain = Math.min(2.5, (75 * pixels.length) / Math.max(1, sum));
+  if (gain <= 1) return;
+  for (let i = 0; i < pixels.length; i++) pixels[i] = Math.min(255, pixels[i] * gain);
 }
 
 function measure({ size, owner }: Frame, scene: Scene, pack: ScenePack): GroundTruth[] {

@@ -1,7 +1,7 @@
 /** The unit of work that threads share: compose, draw and write single scenes. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { encodeJpeg } from '../image';
+import { encodeJpeg } from '../jpeg-encode';
 import { vocAnnotation, writeWhole } from '../voc-write';
 import { castScenes, type SceneCast, type SceneSplit } from './cast';
 import { describeScene } from './describe';
@@ -57,7 +57,7 @@ export async function writeScene(renderer: SceneRenderer, job: SceneJob, index: 
   const id = sceneId(job.split, index);
   if (sceneExists(job.folder, id)) return;
   const { image, objects, quality } = renderer.render(index);
-  await writeWhole(path.join(job.folder, 'JPEGImages', `${id}.jpg`), await encodeJpeg(image, quality));
+  await writeWhole(path.join(job.folder, 'JPEGImages', `${id}.jpg`), encodeJpeg(image, quality));
   const xml = vocAnnotation({ id, width: job.size, height: job.size, objects }, renderer.cast.classes);
   await writeWhole(path.join(job.folder, 'Annotations', `${id}.xml`), xml);
 }
