@@ -90,7 +90,10 @@ export function contrastRatio(a: string, b: string): number {
   return (high + 0.05) / (low + 0.05);
 }
 
-/** Black or white, whichever reads better on a background; the better one always has a contrast of at least 4.5. */
+/**
+ * Black or white text for a background, with a contrast of at least 4.5. White where both would do: it reads better on strong
+ * colours than the ratio says.
+ */
 export function textColorOn(background: string): '#000000' | '#ffffff' {
-  return contrastRatio(background, '#000000') >= contrastRatio(background, '#ffffff') ? '#000000' : '#ffffff';
+  return contrastRatio(background, '#ffffff') >= 4.5 ? '#ffffff' : '#000000';
 }
