@@ -65,7 +65,7 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array> {
 }
 
 /** Skia's decoder is three to five times as fast as the JavaScript one, which serves where its binary can't be loaded. */
-async function decodeJpeg(bytes: Uint8Array, { width, height }: ImageHeader): Promise<RgbImage> {
+async function decodeJpeg(bytes: Uint8Array, { width, height, orientation }: ImageHeader): Promise<RgbImage> {
   // Decoders fill the rest of a cut file with grey and say nothing: look for the end-of-image marker.
   const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).lastIndexOf(
     '\xff\xd9',
@@ -74,10 +74,12 @@ async function decodeJpeg(bytes: Uint8Array, { width, height }: ImageHeader): Pr
   );
   if (end < bytes.length / 2) throw new Error('the JPEG is cut short (it has no end-of-image marker)');
   const canvas = await loadCanvas();
-  if (canvas === undefined) return decodeJpegPortable(bytes);
+  // Skia turns the picture as EXIF says; the stored grid is wanted here.
+  if (canvas === undefined || orientation !== 1) return decodeJpegPortable(bytes);
   const picture = await canvas.loadImage(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  // The decoder may turn the picture as EXIF says; the stored grid is wanted, so leave such files to the other one.
-  if (picture.width !== width || picture.height !== height) return decodeJpegPortable(bytes);
+  if (picture.width !== width || picture.height !== height) {
+    throw new Error(`the decoder made ${picture.width} x ${picture.height} of a ${width} x ${height} JPEG`);
+  }
   const context = canvas.createCanvas(width, height).getContext('2d');
   context.drawImage(picture, 0, 0);
   return { width, height, data: dropAlpha(context.getImageData(0, 0, width, height).data, width * height) };

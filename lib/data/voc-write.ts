@@ -16,7 +16,7 @@ export interface WriteVocOptions {
 
 /**
  * Writes a data set as a VOC folder; other splits in the folder stay. Boxes become 1-based inclusive integers, rounded
- * outwards, as VOC wants them.
+ * outwards, as VOC wants them (one a single pixel wide or high can't be told from a slip there, and `readVoc` drops it).
  */
 export async function writeVoc(
   folder: string,

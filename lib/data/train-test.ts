@@ -1,0 +1,101 @@
+/** The data of an experiment: the shipped scenes, or a folder of the user's own, behind one function. */
+import type { SceneDifficulty, SceneDifficultyName } from './scenes/difficulty';
+import { loadScenes, type ScenesProgress } from './scenes/prepare';
+import { splitDataset } from './split';
+import type { DetectionDataset } from './types';
+import { type DatasetProblem, readVoc, type VocDataset } from './voc';
+import { readVocLayout } from './voc-layout';
+
+/** What to train and to test on. */
+export interface TrainTestOptions {
+  /** A folder in Pascal VOC layout. Left out: the shipped scenes. */
+  readonly folder?: string;
+  /** Images of the scenes to render, in pixels. A folder's images keep their size. */
+  readonly size: number;
+  /** At most so many images; a folder may hold fewer. */
+  readonly trainImages: number;
+  readonly testImages: number;
+  /** Of the scenes. */
+  readonly difficulty: SceneDifficultyName | SceneDifficulty;
+  /** Of the division of a folder that brings no lists of its own. Default 0. */
+  readonly seed?: number;
+  readonly onProgress?: (progress: ScenesProgress) => void;
+}
+
+/** Two sets without an image in common; for the scenes a third. */
+export interface TrainTest {
+  readonly train: DetectionDataset;
+  /** Held-out images; of the scenes, drawings seen in training before backgrounds that were not. */
+  readonly test: DetectionDataset;
+  /** Only of the scenes: drawings and backgrounds that training never saw. */
+  readonly unseen?: DetectionDataset;
+  /** What had to be mended in a folder's annotations. */
+  readonly problems: readonly DatasetProblem[];
+  /** One sentence: where the images come from. */
+  readonly source: string;
+}
+
+/** Opens the data, rendering the scenes first where they are not in the cache. @throws what `readVoc` throws. */
+export async function loadTrainTest(options: TrainTestOptions): Promise<TrainTest> {
+  return options.folder === undefined ? fromScenes(options) : fromFolder(options.folder, options);
+}
+
+async function fromScenes(options: TrainTestOptions): Promise<TrainTest> {
+  const { size, trainImages, testImages, difficulty, onProgress } = options;
+  const shared = { size, difficulty, onProgress };
+  const train = await loadScenes({ ...shared, split: 'train', count: trainImages });
+  const test = await loadScenes({ ...shared, split: 'test-seen', count: testImages });
+  const unseen = await loadScenes({ ...shared, split: 'test', count: testImages });
+  return {
+    train,
+    test,
+    unseen,
+    problems: [],
+    source: 'the shipped scenes: drawings pasted into photographs',
+  };
+}
+
+async function fromFolder(folder: string, options: TrainTestOptions): Promise<TrainTest> {
+  const { trainImages, testImages, seed = 0 } = options;
+  const { imageSets } = await readVocLayout(folder);
+  // A pair of lists that cannot overlap, the fuller ones first.
+  const pair = [
+    ['trainval', 'test'],
+    ['train', 'test'],
+    ['train', 'val'],
+  ].find((names) => names.every((name) => imageSets.includes(name)));
+  let train: DetectionDataset;
+  let test: DetectionDataset;
+  let problems: readonly DatasetProblem[];
+  let lists: string;
+  if (pair) {
+    // Labels must mean the same in both: the classes come from all annotations of the folder, whatever the list.
+    const parts: VocDataset[] = [];
+    for (const split of pair) parts.push(await readVoc(folder, { split }));
+    [train, test] = parts;
+    problems = parts.flatMap((part) => part.problems);
+    lists = `its lists ${pair.join(' and ')}`;
+  } else {
+    const all = await readVoc(folder);
+    ({ train, test } = splitDataset(all, { train: 0.8, test: 0.2 }, seed));
+    problems = all.problems;
+    lists = '80 % of its images to train on, 20 % to test on';
+  }
+  for (const [name, part] of Object.entries({ train, test })) {
+    if (part.examples.length === 0) {
+      throw new Error(
+        `${folder}: no image is left to ${name} on (${lists}). Add images, or lists in ImageSets/Main.`,
+      );
+    }
+  }
+  const first = (set: DetectionDataset, count: number): DetectionDataset => ({
+    ...set,
+    examples: set.examples.slice(0, count),
+  });
+  return {
+    train: first(train, trainImages),
+    test: first(test, testImages),
+    problems,
+    source: `your folder ${train.name.split('/')[0]}: ${lists}`,
+  };
+}
