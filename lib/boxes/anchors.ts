@@ -34,10 +34,10 @@ export interface AnchorSet {
 
 /**
  * How anchors that leave the image are cut: `none`; `corners` moves their corners onto the image (Caffe SSD's `clip: true`);
- * `size` leaves their centre and cuts width and height to the image's (what ssd.pytorch's `clip: True` does, since it clamps
- * centre and size, not corners).
+ * `center-size` moves a centre outside the image onto its border and cuts width and height to the image's (what
+ * ssd.pytorch's `clip: True` does, since it clamps before it turns centre and size into corners).
  */
-export type AnchorClip = 'none' | 'corners' | 'size';
+export type AnchorClip = 'none' | 'corners' | 'center-size';
 
 /** The shapes around one level's cells, in SSD's terms (Liu et al., ECCV 2016, section 2.2). */
 export interface SsdAnchorLevel {
@@ -138,14 +138,17 @@ function placeAnchors(
   imageHeight: number,
 ): void {
   const { rows, cols, stepX, stepY, shapes, start } = level;
+  const bounded = clip === 'center-size';
+  const bound = (value: number, limit: number): number =>
+    bounded ? Math.min(Math.max(value, 0), limit) : value;
   let at = 4 * start;
   for (let row = 0; row < rows; row++) {
-    const cy = (row + offset) * stepY;
+    const cy = bound((row + offset) * stepY, imageHeight);
     for (let col = 0; col < cols; col++) {
-      const cx = (col + offset) * stepX;
+      const cx = bound((col + offset) * stepX, imageWidth);
       for (const shape of shapes) {
-        const w = clip === 'size' ? Math.min(shape[0], imageWidth) : shape[0];
-        const h = clip === 'size' ? Math.min(shape[1], imageHeight) : shape[1];
+        const w = bound(shape[0], imageWidth);
+        const h = bound(shape[1], imageHeight);
         const corners = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2];
         for (let i = 0; i < 4; i++) {
           const limit = i % 2 === 0 ? imageWidth : imageHeight;

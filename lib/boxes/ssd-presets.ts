@@ -60,7 +60,7 @@ const cells512 = [64, 32, 16, 8, 4, 2, 1];
 const steps512 = [8, 16, 32, 64, 128, 256, 512];
 const ratios512 = [[2], [2, 3], [2, 3], [2, 3], [2, 3], [2], [2]];
 
-/** SSD300 on VOC: 8732 anchors, sizes 30, 60, 111, 162, 213, 264, 315. Not clipped; ssd.pytorch sets `clip: 'size'`. */
+/** SSD300 on VOC: 8732 anchors, sizes 30, 60, 111, 162, 213, 264, 315. Not clipped; ssd.pytorch sets `clip: 'center-size'`. */
 export const ssd300Voc: SsdAnchorConfig = preset(
   { imageSize: 300, minPercent: 20, maxPercent: 90, firstPercent: 10 },
   cells300,

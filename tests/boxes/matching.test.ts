@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { iou, toBoxArray } from '../../lib/boxes/geometry';
+import { matchAnchors } from '../../lib/boxes/matching';
+import type { Box, GroundTruth } from '../../lib/boxes/types';
+
+const { matching } = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'boxes.json'), 'utf8')) as {
+  matching: {
+    anchors: Box[];
+    truths: Box[];
+    labels: number[];
+    rule: 'independent' | 'greedy';
+    matched: number[];
+    objects: number[];
+  }[];
+};
+const truth = (box: Box, label: number = 0, more: Partial<GroundTruth> = {}): GroundTruth => ({
+  box,
+  label,
+  ...more,
+});
+/** Four anchors in a row, 10 x 10, touching. */
+const row = toBoxArray([0, 10, 20, 30].map((x): Box => [x, 0, x + 10, 10]));
+
+describe('SSD matching', () => {
+  test.each(matching.map((fixture, index) => ({ ...fixture, index })))(
+    'equals the reference, case $index ($rule)',
+    ({ anchors, truths, labels, rule, matched, objects }) => {
+      const result = matchAnchors(
+        toBoxArray(anchors),
+        truths.map((box, i) => truth(box, labels[i])),
+        { bipartite: rule },
+      );
+      expect([...result.labels]).toEqual(matched);
+      expect([...result.objects]).toEqual(objects);
+      expect(result.positives).toBe(matched.filter((label) => label >= 0).length);
+      anchors.forEach((anchor, a) => {
+        const values = truths.map((box) => iou(box, anchor));
+        const expected = objects[a] >= 0 ? values[objects[a]] : Math.max(0, ...values);
+        expect(result.iou[a]).toBeCloseTo(expected, 6);
+      });
+    },
+  );
+
+  test('an image without objects is all background', () => {
+    const { labels, objects, iou: overlap, positives } = matchAnchors(row, []);
+    expect([...labels]).toEqual([-1, -1, -1, -1]);
+    expect([...objects]).toEqual([-1, -1, -1, -1]);
+    expect([...overlap]).toEqual([0, 0, 0, 0]);
+    expect(positives).toBe(0);
+    expect(matchAnchors(new Float32Array(0), [truth([0, 0, 1, 1])]).labels.length).toBe(0);
+  });
+
+  test('IoU of exactly 0.5 is positive, and a small object still gets its best anchor', () => {
+    const { labels, objects } = matchAnchors(row, [truth([0, 0, 20, 10], 3), truth([31, 1, 33, 3], 5)]);
+    expect([...labels]).toEqual([3, 3, -1, 5]);
+    expect([...objects]).toEqual([0, 0, -1, 1]);
+  });
+
+  test('two objects want one anchor: the later takes it, or, greedily, the better and both are served', () => {
+    const objects = [truth([0, 0, 10, 8], 1), truth([0, 0, 10, 6], 2)];
+    expect([...matchAnchors(row, objects).labels]).toEqual([2, -1, -1, -1]);
+    expect(matchAnchors(row, objects).iou[0]).toBeCloseTo(0.6, 6);
+    // The second has no other anchor to go to: it overlaps none.
+    expect([...matchAnchors(row, objects, { bipartite: 'greedy' }).labels]).toEqual([1, -1, -1, -1]);
+    const shifted = [truth([0, 0, 10, 8], 1), truth([1, 0, 11, 6], 2)];
+    expect([...matchAnchors(row, shifted, { bipartite: 'greedy' }).labels]).toEqual([1, 2, -1, -1]);
+    expect([...matchAnchors(row, shifted, { bipartite: 'none' }).labels]).toEqual([1, -1, -1, -1]);
+  });
+
+  test('objects that overlap no anchor, or have no area, match nothing', () => {
+    const objects = [
+      truth([500, 500, 600, 600]),
+      truth([5, 5, 5, 9]),
+      truth([9, 9, 1, 1]),
+      truth([NaN, 0, 9, 9]),
+    ];
+    for (const bipartite of ['independent', 'greedy'] as const) {
+      expect(matchAnchors(row, objects, { bipartite }).positives).toBe(0);
+    }
+  });
+
+  test('between the thresholds anchors are ignored', () => {
+    // IoU with the four anchors: 0.3, 1, 0.3, 0 ... the object spans half of each neighbour's reach.
+    const object = truth([10, 0, 24, 10], 7);
+    const { labels, iou: overlap } = matchAnchors(row, [object], { negativeIou: 0.2 });
+    expect(overlap[1]).toBeCloseTo(10 / 14, 6);
+    expect(overlap[2]).toBeCloseTo(4 / 20, 6);
+    expect([...labels]).toEqual([-1, 7, -2, -1]);
+    expect(() => matchAnchors(row, [], { negativeIou: 0.6 })).toThrow(
+      'negativeIou 0.6 is above positiveIou 0.5',
+    );
+  });
+
+  test('difficult objects and crowds: used, dropped or ignored', () => {
+    const difficult = truth([10, 0, 20, 10], 1, { difficult: true });
+    const other = truth([30, 0, 40, 10], 2);
+    expect([...matchAnchors(row, [difficult, other]).labels]).toEqual([-1, 1, -1, 2]);
+    expect([...matchAnchors(row, [difficult, other], { difficult: 'drop' }).labels]).toEqual([-1, -1, -1, 2]);
+    const ignored = matchAnchors(row, [difficult, other], { difficult: 'ignore' });
+    expect([...ignored.labels]).toEqual([-1, -2, -1, 2]);
+    expect([...ignored.objects]).toEqual([-1, -1, -1, 1]);
+    // A crowd over three anchors: each lies wholly inside, though its IoU is a third.
+    const crowd = truth([0, 0, 30, 10], 1, { crowd: true });
+    expect([...matchAnchors(row, [crowd, other]).labels]).toEqual([-1, -1, -1, 2]);
+    expect([...matchAnchors(row, [crowd, other], { crowd: 'ignore' }).labels]).toEqual([-2, -2, -2, 2]);
+  });
+
+  test('an anchor that is positive for one object stays so inside an ignored one', () => {
+    const inside = [truth([0, 0, 10, 10], 4), truth([0, 0, 10, 9], 1, { difficult: true })];
+    expect([...matchAnchors(row, inside, { difficult: 'ignore' }).labels]).toEqual([4, -1, -1, -1]);
+  });
+});

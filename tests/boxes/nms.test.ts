@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { iou, toBoxArray } from '../../lib/boxes/geometry';
+import { classwiseNms, nms, topScores } from '../../lib/boxes/nms';
+import type { Box } from '../../lib/boxes/types';
+import { createRandom } from '../../lib/tensor/random';
+
+const fixtures = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'boxes.json'), 'utf8')) as {
+  nms: { boxes: Box[]; scores: number[]; threshold: number; kept: number[] }[];
+  classwise: { boxes: Box[]; scores: number[][]; kept: [number, number, number][] };
+};
+const none = new Float32Array(0);
+
+/** The definition, with two loops. */
+function slowNms(boxes: Box[], scores: Float32Array, threshold: number): number[] {
+  const order = boxes.map((_, i) => i).sort((i, j) => scores[j] - scores[i]);
+  const kept: number[] = [];
+  for (const i of order) if (kept.every((j) => iou(boxes[i], boxes[j]) <= threshold)) kept.push(i);
+  return kept;
+}
+
+describe('nms', () => {
+  test.each(fixtures.nms.map((fixture, index) => ({ ...fixture, index })))(
+    'equals the reference, case $index, IoU $threshold',
+    ({ boxes, scores, threshold, kept }) => {
+      expect([...nms(toBoxArray(boxes), Float32Array.from(scores), { iouThreshold: threshold })]).toEqual(
+        kept,
+      );
+    },
+  );
+
+  test('by hand: an IoU equal to the threshold is kept', () => {
+    const boxes = toBoxArray([
+      [0, 0, 10, 10],
+      [0, 0, 10, 5],
+      [0, 0, 10, 6],
+    ]);
+    const scores = Float32Array.of(0.9, 0.8, 0.7);
+    expect([...nms(boxes, scores, { iouThreshold: 0.5 })]).toEqual([0, 1]);
+    expect([...nms(boxes, scores, { iouThreshold: 0.49 })]).toEqual([0]);
+    expect([...nms(boxes, scores, { iouThreshold: 0.9 })]).toEqual([0, 1, 2]);
+  });
+
+  test('score threshold is exclusive; topK cuts before, maxOutput after', () => {
+    const boxes = toBoxArray([0, 0, 20, 40].map((x): Box => [x, 0, x + 10, 10]));
+    const scores = Float32Array.of(0.5, 0.75, 0.25, 0.125);
+    expect([...nms(boxes, scores)]).toEqual([1, 2, 3]);
+    expect([...nms(boxes, scores, { scoreThreshold: 0.25 })]).toEqual([1]);
+    expect([...nms(boxes, scores, { topK: 2 })]).toEqual([1]);
+    expect([...nms(boxes, scores, { maxOutput: 2 })]).toEqual([1, 2]);
+    expect([...nms(boxes, scores, { maxOutput: 0 })]).toEqual([]);
+  });
+
+  test('empty, degenerate and NaN', () => {
+    expect(nms(none, none)).toEqual(new Int32Array(0));
+    const boxes = toBoxArray([
+      [5, 5, 5, 5],
+      [5, 5, 5, 5],
+      [NaN, 0, 1, 1],
+      [0, 0, 9, 9],
+    ]);
+    expect([...nms(boxes, Float32Array.of(0.1, 0.2, 0.3, NaN))]).toEqual([2, 1, 0]);
+    expect(() => nms(boxes, none)).toThrow('4 boxes, but 0 scores');
+  });
+
+  test.each([0.2, 0.3, 0.45, 0.5, 0.7, 0.95])(
+    'many boxes through the grid, IoU %d: as the two loops say',
+    (threshold) => {
+      const random = createRandom(`nms ${threshold}`);
+      // Sizes from 2 to 200 on a plane of 300 x 200, some exact copies and some degenerate.
+      const boxes = Array.from({ length: 1500 }, (): Box => {
+        const x = Math.fround(random.uniform(-100, 200));
+        const y = Math.fround(random.uniform(0, 200));
+        const size = 2 * 100 ** random.next();
+        return [
+          x,
+          y,
+          Math.fround(x + size * random.uniform(0.5, 1)),
+          Math.fround(y + size * random.uniform(0.5, 1)),
+        ];
+      });
+      for (let i = 0; i < 100; i++) boxes[random.integer(1500)] = boxes[random.integer(1500)];
+      for (let i = 0; i < 10; i++) boxes[random.integer(1500)] = [50, 50, 50, 60];
+      const scores = Float32Array.from(boxes, () => random.integer(500) / 500);
+      const kept = [...nms(toBoxArray(boxes), scores, { iouThreshold: threshold })];
+      expect(kept).toEqual(slowNms(boxes, scores, threshold));
+      expect(kept.length).toBeLessThan(1500);
+    },
+  );
+
+  test('many boxes without a finite extent, or all degenerate', () => {
+    const boxes = new Float32Array(4 * 1200).fill(1);
+    const scores = new Float32Array(1200);
+    expect(nms(boxes, scores).length).toBe(1200);
+    boxes.set([-Infinity, 0, Infinity, 10], 0);
+    boxes.set([0, 0, 10, 10], 4);
+    boxes.set([0, 0, 10, 10], 8);
+    expect(nms(boxes, scores).length).toBe(1199);
+  });
+});
+
+describe('classwise nms', () => {
+  test('equals the reference', () => {
+    const { boxes, scores, kept } = fixtures.classwise;
+    const result = classwiseNms(toBoxArray(boxes), Float32Array.from(scores.flat()), 3, {
+      topK: 20,
+      maxOutput: 15,
+    });
+    expect([...result.indices]).toEqual(kept.map(([index]) => index));
+    expect([...result.labels]).toEqual(kept.map(([, label]) => label));
+    expect([...result.scores]).toEqual(kept.map(([, , score]) => score));
+  });
+
+  test('classes do not suppress each other; equal scores come by class, then index', () => {
+    const boxes = toBoxArray([
+      [0, 0, 10, 10],
+      [0, 0, 10, 10],
+    ]);
+    const { indices, labels } = classwiseNms(boxes, Float32Array.of(0.5, 0.5, 0.25, 0.5), 2);
+    expect([...indices]).toEqual([0, 0]);
+    expect([...labels]).toEqual([0, 1]);
+  });
+
+  test('a box a class', () => {
+    const boxes = toBoxArray([
+      [0, 0, 10, 10],
+      [50, 50, 60, 60],
+      [0, 0, 10, 10],
+      [70, 70, 80, 80],
+    ]);
+    const { indices, labels } = classwiseNms(boxes, Float32Array.of(0.9, 0.8, 0.7, 0.6), 2);
+    expect([...indices]).toEqual([0, 0, 1]);
+    expect([...labels]).toEqual([0, 1, 1]);
+  });
+
+  test('nothing to keep; sizes that do not go together', () => {
+    expect(classwiseNms(none, none, 3).indices.length).toBe(0);
+    expect(classwiseNms(toBoxArray([[0, 0, 1, 1]]), Float32Array.of(0.01, 0.001), 2).indices.length).toBe(0);
+    expect(() => classwiseNms(new Float32Array(4), new Float32Array(5), 2)).toThrow('5 scores of 2 classes');
+    expect(() => classwiseNms(none, none, 0)).toThrow('classes must be a positive whole number, got 0');
+  });
+});
+
+describe('score order', () => {
+  test('descending over the whole range of floats, equal ones by index, zeros equal, NaN never', () => {
+    const values = [0, -0, 1e-45, -1e-45, Infinity, -Infinity, 1, -1, NaN, 3e38, -3e38, 1, 0];
+    const scores = Float32Array.from(values);
+    const order = topScores(scores, 0, 1, scores.length, -Infinity, scores.length);
+    expect([...order]).toEqual([4, 9, 6, 11, 2, 0, 1, 12, 3, 7, 10, 5]);
+  });
+
+  test('equals a sort with a comparator, with stride and offset', () => {
+    const random = createRandom('order');
+    const scores = Float32Array.from({ length: 3000 }, () => random.integer(50) - 25);
+    const expected = Array.from({ length: 1000 }, (_, i) => i)
+      .filter((i) => scores[1 + 3 * i] > -20)
+      .sort((i, j) => scores[1 + 3 * j] - scores[1 + 3 * i] || i - j)
+      .slice(0, 700);
+    expect([...topScores(scores, 1, 3, 1000, -20, 700)]).toEqual(expected);
+  });
+
+  test('more boxes than a packed key has room for', () => {
+    const scores = new Float32Array(2 ** 21 + 3);
+    scores.set([1, 2, 2], 2 ** 21);
+    expect([...topScores(scores, 0, 1, scores.length, 0, 10)]).toEqual([2 ** 21 + 1, 2 ** 21 + 2, 2 ** 21]);
+  });
+});
