@@ -1,10 +1,8 @@
 /** What a notebook is told about how it is run: its scale, the user's data, whether somebody is watching. */
 import fs from 'node:fs';
 import path from 'node:path';
+import type { Profile } from '../papers/profile';
 import { nearest } from '../tensor/nearest';
-
-/** `quick`: a check, minutes at most. `default`: what a reader runs. `paper`: the published sizes. */
-export type Profile = 'quick' | 'default' | 'paper';
 
 /** The profiles, from the smallest. */
 export const profiles: readonly Profile[] = ['quick', 'default', 'paper'];

@@ -4,16 +4,22 @@ import { multiboxLoss, type MultiboxLossOptions } from '../losses/multibox';
 import {
   encodeTargets,
   type EncodeOptions,
-  type MultiboxTargets,
   targetTensors,
 } from '../losses/multibox-targets';
 import type { SsdDetector } from '../models/ssd-detector';
 import { tf } from '../tensor/tf';
 import { train, type TrainOptions, type TrainResult } from './train';
 
+/** A batch as tensors. */
+type SsdInputs = {
+  readonly images: tf.Tensor4D;
+  readonly classTargets: tf.Tensor2D;
+  readonly boxTargets: tf.Tensor3D;
+};
+
 /** `train`'s options, less what an SSD knows itself. */
 export interface TrainSsdOptions extends Pick<
-  TrainOptions<Batch>,
+  TrainOptions<Batch, SsdInputs>,
   'batches' | 'steps' | 'schedule' | 'optimizer' | 'onStep'
 > {
   readonly detector: SsdDetector;
@@ -32,22 +38,21 @@ export function trainSsd(options: TrainSsdOptions): Promise<TrainResult> {
   return train({
     ...rest,
     model,
-    prepare: (batch) => ({
+    prepare: (batch): SsdInputs => ({
       images: batchTensor(batch),
       ...targetTensors(
         encodeTargets(batch.groundTruth, anchors, { classes: model.config.classes, ...matching }),
       ),
     }),
     loss: (inputs, context) => {
-      const { images, ...targets } = inputs as { images: tf.Tensor4D } & MultiboxTargets;
-      const predictions = model.forward(images, context);
-      const { total, classLoss, boxLoss, positives } = multiboxLoss(predictions, targets, lossOptions);
+      const predictions = model.forward(inputs.images, context);
+      const { total, classLoss, boxLoss, positives } = multiboxLoss(predictions, inputs, lossOptions);
       return { total, parts: { class: classLoss, box: boxLoss, positives } };
     },
   });
 }
 
-/** A batch's images as `[B, H, W, 3]`; the caller disposes it. */
+/** A batch's images as a tensor `[B, H, W, 3]`; the caller disposes it. */
 export function batchTensor(batch: Batch): tf.Tensor4D {
-  return tf.tensor4d(batch.images, [batch.ids.length, batch.height, batch.width, 3]);
+  return tf.tensor4d(batch.images, [...batch.shape]);
 }

@@ -30,8 +30,11 @@ export interface Loss {
   readonly parts: Readonly<Record<string, tf.Scalar>>;
 }
 
-/** What to train and how. `Batch` is whatever the loader yields. */
-export interface TrainOptions<Batch extends { readonly ids: readonly string[] }> {
+/** What to train and how. `Batch` is whatever the loader yields, `Inputs` the tensors made of it. */
+export interface TrainOptions<
+  Batch extends { readonly ids: readonly string[] },
+  Inputs extends Record<string, tf.Tensor>,
+> {
   readonly model: Module;
   /** Batches without end, or at least `steps` of them. */
   readonly batches: AsyncIterable<Batch>;
@@ -41,9 +44,9 @@ export interface TrainOptions<Batch extends { readonly ids: readonly string[] }>
   /**
    * Builds whatever must not be differentiated (image tensors, targets); everything it returns is disposed after the step.
    */
-  readonly prepare: (batch: Batch) => tf.TensorContainerObject;
+  readonly prepare: (batch: Batch) => Inputs;
   /** The differentiated function. `inputs` is what `prepare` returned. */
-  readonly loss: (inputs: tf.TensorContainerObject, context: ForwardContext) => Loss;
+  readonly loss: (inputs: Inputs, context: ForwardContext) => Loss;
   /** Called after each step; training waits for it. */
   readonly onStep?: (log: StepLog) => void | Promise<void>;
 }
@@ -60,9 +63,10 @@ export interface TrainResult {
  * Trains in place. Stops at the first step whose loss or gradient is not finite: a diverged run is a result, not an error.
  * @throws when the loader ends before `steps` batches, or the model has no parameter to train.
  */
-export async function train<Batch extends { readonly ids: readonly string[] }>(
-  options: TrainOptions<Batch>,
-): Promise<TrainResult> {
+export async function train<
+  Batch extends { readonly ids: readonly string[] },
+  Inputs extends Record<string, tf.Tensor>,
+>(options: TrainOptions<Batch, Inputs>): Promise<TrainResult> {
   const { model, batches, steps, schedule, prepare, loss, onStep } = options;
   const parameters = model.parameters();
   if (parameters.length === 0) throw new Error('train: the model has no trainable parameters');

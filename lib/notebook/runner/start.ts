@@ -1,7 +1,8 @@
 /** `npm start`: runs notebooks and leaves them, with their outputs, as .ipynb files and as pages. */
 import path from 'node:path';
 import { parseBackendName } from '../../tensor/ladder';
-import { parseDataFolder, parseProfile, type Profile, profiles } from '../environment';
+import type { Profile } from '../../papers/profile';
+import { parseDataFolder, parseProfile, profiles } from '../environment';
 import { projectRoot } from '../engine/typescript';
 import { NotebookFormatError, notebookTitle, readNotebook, writeNotebook } from '../nbformat';
 import type { PageNotebook } from '../page/notebook-page';

@@ -1,0 +1,64 @@
+/** Runs a detector over a data set. */
+import type { SsdDetectionOptions } from '../boxes/ssd-detections';
+import type { Detection, GroundTruth } from '../boxes/types';
+import type { Batch, Loader } from '../data/loader';
+import { unfitBox } from '../data/transforms/geometric';
+import type { SsdDetector } from '../models/ssd-detector';
+import { batchTensor } from './train-ssd';
+
+/** What a detector found in each image of a data set, beside what is there. */
+export interface DatasetDetections {
+  /** Image ids, in the loader's order; the other lists go with it. */
+  readonly ids: readonly string[];
+  /** In pixels of the image as the data set has it. */
+  readonly groundTruth: readonly (readonly GroundTruth[])[];
+  readonly detections: readonly (readonly Detection[])[];
+  readonly seconds: number;
+}
+
+/** Options of `detectAll`. */
+export interface DetectAllOptions extends SsdDetectionOptions {
+  readonly onProgress?: (done: number) => void;
+}
+
+/**
+ * Detects in every image of a loader's first epoch. The loader must not augment or shuffle.
+ * Boxes come back in the pixels of the original images, where evaluation and drawing want them.
+ */
+export async function detectAll(
+  detector: SsdDetector,
+  loader: Loader,
+  options: DetectAllOptions = {},
+): Promise<DatasetDetections> {
+  const { onProgress, ...detection } = options;
+  const started = performance.now();
+  const ids: string[] = [];
+  const groundTruth: GroundTruth[][] = [];
+  const detections: Detection[][] = [];
+  for await (const batch of loader.epoch(0)) {
+    const images = batchTensor(batch);
+    const found = await detector.detect(images, detection);
+    images.dispose();
+    batch.ids.forEach((id, i) => {
+      const original = <T extends GroundTruth | Detection>(item: T): T => ({
+        ...item,
+        box: unfitBox(item.box, batch.fits[i]),
+      });
+      ids.push(id);
+      groundTruth.push(batch.groundTruth[i].map(original));
+      detections.push(found[i].map(original));
+    });
+    onProgress?.(ids.length);
+  }
+  return { ids, groundTruth, detections, seconds: (performance.now() - started) / 1000 };
+}
+
+/** A loader's epochs one after another, without end: what `train` takes. */
+export async function* endlessly(loader: Loader): AsyncGenerator<Batch, void, undefined> {
+  if (loader.batches === 0) {
+    throw new Error(
+      'The loader has no batch: the data set is empty, or smaller than one batch with dropLast on',
+    );
+  }
+  for (let epoch = 0; ; epoch++) yield* loader.epoch(epoch);
+}
