@@ -105,15 +105,18 @@ export function createVocEvaluator(classes: readonly string[], options: VocOptio
         if (Number.isNaN(detection.score)) throw new RangeError(`VOC evaluation: ${where} has score NaN`);
       });
       seen.add(imageId);
-      const labels = new Set([...groundTruth, ...detections].map(({ label }) => label));
-      for (const label of labels) {
-        byClass[label].push({
-          objects: groundTruth.filter((object) => object.label === label),
-          // Array sort is stable: equal scores stay in the order given.
-          detections: detections
-            .filter((detection) => detection.label === label)
-            .sort((a, b) => b.score - a.score),
-        });
+      const inImage = new Map<number, { objects: GroundTruth[]; detections: Detection[] }>();
+      const of = (label: number): { objects: GroundTruth[]; detections: Detection[] } => {
+        let entry = inImage.get(label);
+        if (!entry) inImage.set(label, (entry = { objects: [], detections: [] }));
+        return entry;
+      };
+      for (const object of groundTruth) of(object.label).objects.push(object);
+      for (const detection of detections) of(detection.label).detections.push(detection);
+      for (const [label, entry] of inImage) {
+        // Array sort is stable: equal scores stay in the order given.
+        entry.detections.sort((a, b) => b.score - a.score);
+        byClass[label].push(entry);
       }
     },
     result(overrides = {}) {
