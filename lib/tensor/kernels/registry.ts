@@ -21,7 +21,7 @@ export interface KernelArguments<Inputs, Attributes> {
 
 /** A typed kernel function as the registry wants it. */
 export function asKernelFunc<Inputs, Attributes>(
-  f: (args: KernelArguments<Inputs, Attributes>) => tf.TensorInfo,
+  f: (args: KernelArguments<Inputs, Attributes>) => tf.TensorInfo | tf.TensorInfo[],
 ): tf.KernelFunc {
   return f as unknown as tf.KernelFunc;
 }

@@ -2,6 +2,7 @@
 import { tf } from '../tf';
 import { type ConvAttributes, convInfo, recastFilterGradient, recastInputGradient } from './conv-recast';
 import { recastDepthwiseFilterGradient, recastDepthwiseInputGradient } from './depthwise-recast';
+import { concatOn, sliceOn, splitOn } from './wasm-copy';
 import { maxPoolGrad } from './wasm-pool';
 import { batchMatMulOn } from './wasm-matmul';
 import { unsortedSegmentSum } from './wasm-segments';
@@ -50,5 +51,8 @@ export function registerWasmKernels(): void {
   replace('DepthwiseConv2dNativeBackpropInput', () => inputKernel(recastDepthwiseInputGradient, true));
   replace('MaxPoolGrad', () => asKernelFunc(maxPoolGrad));
   replace('UnsortedSegmentSum', () => asKernelFunc(unsortedSegmentSum));
+  replace('Slice', (original) => asKernelFunc(sliceOn(original as tf.KernelConfig)));
+  replace('SplitV', () => asKernelFunc(splitOn(tf.backend_util.prepareSplitSize)));
+  replace('Concat', (original) => asKernelFunc(concatOn(original as tf.KernelConfig)));
   replace('BatchMatMul', (original) => asKernelFunc(batchMatMulOn(original as tf.KernelConfig)));
 }

@@ -1,6 +1,6 @@
 /** The backends that the kernel tests run on, and what these tests share. */
 import '@tensorflow/tfjs-backend-wasm';
-import { expect } from 'vitest';
+import { beforeAll, beforeEach, expect } from 'vitest';
 import { useBackend } from '../../../lib/tensor/backend';
 import { createRandom } from '../../../lib/tensor/random';
 import { tf } from '../../../lib/tensor/tf';
@@ -8,30 +8,25 @@ import { registerKernels } from '../../../lib/tensor/kernels/register';
 
 registerKernels();
 
-/** The backends to test; one that can't be had is listed with `missing`, and its tests are skipped with a line that says why. */
-export const backends: { name: string; missing?: string }[] = [
-  { name: 'cpu' },
-  { name: 'wasm' },
-  await tensorflow(),
-];
+/** The backends that the suites run on. */
+export const backends: readonly string[] = ['cpu', 'wasm', 'tensorflow'];
 
-async function tensorflow(): Promise<{ name: string; missing?: string }> {
-  try {
-    await useBackend({ backend: 'tensorflow' });
-    return { name: 'tensorflow' };
-  } catch (error) {
-    const missing = error instanceof Error ? error.message : String(error);
-    console.warn(`the kernel tests skip the backend tensorflow: ${missing}`);
-    return { name: 'tensorflow', missing };
-  }
-}
-
-/** Makes the backend the current one. */
-export async function use(name: string): Promise<void> {
-  if (!(await tf.setBackend(name))) throw new Error(`the backend ${name} does not start`);
-  await tf.ready();
-  // the cpu backend's greeting at its first operation
-  if (name === 'cpu') (tf.backend() as unknown as { firstUse: boolean }).firstUse = false;
+/** Makes a suite run on a backend; where it can't be had, the suite's tests are skipped and say why. */
+export function on(backend: string): void {
+  let missing: string | undefined;
+  beforeAll(async () => {
+    try {
+      await useBackend({ backend });
+    } catch (error) {
+      // cpu and wasm are npm packages: without them something is broken
+      if (backend !== 'tensorflow') throw error;
+      missing = error instanceof Error ? error.message : String(error);
+      console.warn(`skipped on tensorflow: ${missing}`);
+    }
+  });
+  beforeEach((context) => {
+    if (missing !== undefined) context.skip(missing);
+  });
 }
 
 /** Seeded standard normal numbers. */

@@ -1,7 +1,7 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { conv2d, depthwiseConv2d } from '../../../lib/tensor/kernels/conv';
 import { tf } from '../../../lib/tensor/tf';
-import { backends, expectClose, expectNoLeak, normals, use } from './backends';
+import { backends, expectClose, expectNoLeak, normals, on } from './backends';
 import { type Geometry, outputSize, scalarConvolution } from './scalar';
 
 const base: Geometry = {
@@ -37,14 +37,14 @@ const cases: Record<string, Partial<Geometry>> = {
   'one image, one channel': { batch: 1, channels: 1, out: 1 },
 };
 
-describe.each(backends)('convolutions on $name', ({ name, missing }) => {
-  beforeAll(() => (missing ? undefined : use(name)));
+describe.each(backends)('convolutions on %s', (backend) => {
+  on(backend);
 
   describe.each([
     ['conv2d', false],
     ['depthwiseConv2d', true],
   ] as const)('%s', (_, depthwise) => {
-    it.skipIf(missing).each(Object.keys(cases))('%s', (key) => {
+    it.each(Object.keys(cases))('%s', (key) => {
       const g: Geometry = { ...base, out: depthwise ? 2 : 4, ...cases[key] };
       const [oh, ow] = outputSize(g);
       const shapes = {
@@ -73,7 +73,7 @@ describe.each(backends)('convolutions on $name', ({ name, missing }) => {
     });
   });
 
-  it.skipIf(missing)('multiplier 1 depthwise', () => {
+  it('multiplier 1 depthwise', () => {
     const g: Geometry = { ...base, out: 1, stride: 2 };
     const [oh, ow] = outputSize(g);
     const [x, w, dy] = [normals(2 * 7 * 6 * 3, 1), normals(27, 2), normals(2 * oh * ow * 3, 3)];
@@ -88,29 +88,27 @@ describe.each(backends)('convolutions on $name', ({ name, missing }) => {
     });
   });
 
-  it.skipIf(missing)(
-    'plain tf.conv2d differentiates with a dilation and with a number for its padding',
-    () => {
-      if (name === 'tensorflow') return; // its forward kernel knows no number; conv2d turns it into explicit padding
-      tf.tidy(() => {
-        const [x, w] = [
-          tf.tensor(normals(2 * 7 * 6 * 3, 1), [2, 7, 6, 3]),
-          tf.tensor(normals(108, 2), [3, 3, 3, 4]),
-        ];
-        const plain = tf.grads((a, b) =>
-          tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 2, 'NHWC', 2).sum(),
-        )([x, w]);
-        const own = tf.grads((a, b) =>
-          conv2d(a as tf.Tensor4D, b as tf.Tensor4D, { padding: 2, dilation: 2 }).sum(),
-        )([x, w]);
-        plain.forEach((gradient, i) =>
-          expectClose(gradient.dataSync(), own[i].dataSync(), 1e-6, `gradient ${i}`),
-        );
-      });
-    },
-  );
+  it('plain tf.conv2d differentiates with a dilation and with a number for its padding', () => {
+    if (backend === 'tensorflow') return; // its forward kernel knows no number; conv2d turns it into explicit padding
+    tf.tidy(() => {
+      const [x, w] = [
+        tf.tensor(normals(2 * 7 * 6 * 3, 1), [2, 7, 6, 3]),
+        tf.tensor(normals(108, 2), [3, 3, 3, 4]),
+      ];
+      const plain = tf.grads((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 2, 'NHWC', 2).sum())([
+        x,
+        w,
+      ]);
+      const own = tf.grads((a, b) =>
+        conv2d(a as tf.Tensor4D, b as tf.Tensor4D, { padding: 2, dilation: 2 }).sum(),
+      )([x, w]);
+      plain.forEach((gradient, i) =>
+        expectClose(gradient.dataSync(), own[i].dataSync(), 1e-6, `gradient ${i}`),
+      );
+    });
+  });
 
-  it.skipIf(missing).each(['3x3, padding 1', '3x3, stride 2, padding 1', '3x3, dilation 2, padding 2'])(
+  it.each(['3x3, padding 1', '3x3, stride 2, padding 1', '3x3, dilation 2, padding 2'])(
     'leaks nothing: %s',
     (key) => {
       const g: Geometry = { ...base, ...cases[key] };

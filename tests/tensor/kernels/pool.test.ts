@@ -1,7 +1,7 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { maxPool2d, type MaxPoolOptions } from '../../../lib/tensor/kernels/pool';
 import { tf } from '../../../lib/tensor/tf';
-import { backends, expectClose, expectNoLeak, normals, use } from './backends';
+import { backends, expectClose, expectNoLeak, normals, on } from './backends';
 
 /** Max pooling and its gradient by loops; output sizes are given, so that the rounding rule is the test's own. */
 function scalarMaxPool(
@@ -50,10 +50,10 @@ const cases: [string, MaxPoolOptions, number[], number[]][] = [
   ['2x2, stride 3: pixels between the windows', { kernel: 2, stride: 3 }, [1, 8, 7, 2], [3, 2]],
 ];
 
-describe.each(backends)('max pooling on $name', ({ name, missing }) => {
-  beforeAll(() => (missing ? undefined : use(name)));
+describe.each(backends)('max pooling on %s', (backend) => {
+  on(backend);
 
-  it.skipIf(missing).each(cases)('%s', (_, options, shape, size) => {
+  it.each(cases)('%s', (_, options, shape, size) => {
     const [n, h, w, c] = shape;
     // below -1, so that a padding of zeros would win
     const x = normals(n * h * w * c, 'x').map((v) => v - 5);
@@ -74,7 +74,7 @@ describe.each(backends)('max pooling on $name', ({ name, missing }) => {
     });
   });
 
-  it.skipIf(missing)('gives a tie to exactly one pixel', () => {
+  it('gives a tie to exactly one pixel', () => {
     tf.tidy(() => {
       const gradient = tf.grad((a) => maxPool2d(a as tf.Tensor4D, { kernel: 2 }))(tf.zeros([1, 4, 4, 1]));
       expect(gradient.sum().arraySync()).toBe(4);
@@ -82,7 +82,7 @@ describe.each(backends)('max pooling on $name', ({ name, missing }) => {
     });
   });
 
-  it.skipIf(missing)('leaks nothing', () => {
+  it('leaks nothing', () => {
     const x = tf.tensor4d(normals(2 * 7 * 7, 1), [2, 7, 7, 1]);
     for (const [, options] of cases) {
       expectNoLeak(() => maxPool2d(x, options).dispose());

@@ -1,8 +1,7 @@
-import { beforeAll, describe, expect, it } from 'vitest';
-import { registerZeroGradients } from '../../../lib/tensor/kernels/gradients';
+import { describe, expect, it } from 'vitest';
 import { registerWasmKernels } from '../../../lib/tensor/kernels/wasm';
 import { tf } from '../../../lib/tensor/tf';
-import { backends, expectClose, expectNoLeak, randomTensor, use } from './backends';
+import { backends, expectClose, expectNoLeak, randomTensor, on } from './backends';
 
 describe('registering', () => {
   it('twice changes nothing', () => {
@@ -13,13 +12,13 @@ describe('registering', () => {
   });
 });
 
-describe.each(backends)('matrix products on $name', ({ name, missing }) => {
-  beforeAll(() => (missing ? undefined : use(name)));
+describe.each(backends)('matrix products on %s', (backend) => {
+  on(backend);
 
   const cases = [false, true].flatMap((transposeA) =>
     [false, true].map((transposeB) => ({ transposeA, transposeB })),
   );
-  it.skipIf(missing).each(cases)('%o, of matrices and of batches', ({ transposeA, transposeB }) => {
+  it.each(cases)('%o, of matrices and of batches', ({ transposeA, transposeB }) => {
     for (const batch of [[], [2], [2, 3]]) {
       tf.tidy(() => {
         const aShape = [...batch, ...(transposeA ? [3, 5] : [5, 3])];
@@ -44,7 +43,7 @@ describe.each(backends)('matrix products on $name', ({ name, missing }) => {
     }
   });
 
-  it.skipIf(missing)('leak nothing', () => {
+  it('leak nothing', () => {
     const [a, b] = [randomTensor<tf.Rank.R2>([3, 5], 1), randomTensor<tf.Rank.R2>([4, 3], 2)];
     expectNoLeak(() => tf.matMul(a, b, true, true).dispose());
     expectNoLeak(() =>
@@ -54,10 +53,10 @@ describe.each(backends)('matrix products on $name', ({ name, missing }) => {
   });
 });
 
-describe.each(backends)('gather on $name', ({ name, missing }) => {
-  beforeAll(() => (missing ? undefined : use(name)));
+describe.each(backends)('gather on %s', (backend) => {
+  on(backend);
 
-  it.skipIf(missing)('adds up the gradients of a row taken twice', () => {
+  it('adds up the gradients of a row taken twice', () => {
     tf.tidy(() => {
       const x = randomTensor<tf.Rank.R3>([4, 2, 3], 'x');
       const indices = tf.tensor1d([2, 0, 2], 'int32');
@@ -75,7 +74,7 @@ describe.each(backends)('gather on $name', ({ name, missing }) => {
     });
   });
 
-  it.skipIf(missing)('works along a later axis and with a table of indices', () => {
+  it('works along a later axis and with a table of indices', () => {
     tf.tidy(() => {
       const x = randomTensor<tf.Rank.R2>([2, 4], 'x');
       const indices = tf.tensor2d(
@@ -93,7 +92,7 @@ describe.each(backends)('gather on $name', ({ name, missing }) => {
     });
   });
 
-  it.skipIf(missing)('leaks nothing', () => {
+  it('leaks nothing', () => {
     const [x, indices] = [randomTensor<tf.Rank.R2>([4, 3], 1), tf.tensor1d([1, 1, 3], 'int32')];
     expectNoLeak(() =>
       tf
@@ -104,11 +103,8 @@ describe.each(backends)('gather on $name', ({ name, missing }) => {
   });
 });
 
-describe.each(backends)('piecewise constant functions on $name', ({ name, missing }) => {
-  beforeAll(() => {
-    registerZeroGradients();
-    return missing ? undefined : use(name);
-  });
+describe.each(backends)('piecewise constant functions on %s', (backend) => {
+  on(backend);
 
   const half = (x: tf.Tensor): tf.Tensor => tf.fill(x.shape, 0.5);
   const functions: Record<string, (x: tf.Tensor) => tf.Tensor> = {
@@ -129,7 +125,7 @@ describe.each(backends)('piecewise constant functions on $name', ({ name, missin
     argMax: (x) => tf.argMax(x, 0),
   };
 
-  it.skipIf(missing).each(Object.keys(functions))('%s may stand in a loss', (key) => {
+  it.each(Object.keys(functions))('%s may stand in a loss', (key) => {
     tf.tidy(() => {
       const x = tf.tensor1d([-1.2, 0.3, 0.7, 2.4]);
       // x * constant(x): the constant is a factor of the gradient, and nothing else
