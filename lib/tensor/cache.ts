@@ -29,7 +29,7 @@ export function cacheDirectory(warn: (line: string) => void = (line) => console.
   const first = tryFolder(wanted);
   if (first === undefined) return remember(wanted, wanted);
   const fallback = path.join(os.tmpdir(), `detlab-${os.userInfo().uid}`);
-  const second = tryFolder(fallback);
+  const second = tryFolder(fallback) ?? notOurs(fallback);
   if (second !== undefined) {
     throw new Error(
       `No cache folder to write to: ${wanted} (${first}) and ${fallback} (${second}). ` +
@@ -45,6 +45,16 @@ export function cacheDirectory(warn: (line: string) => void = (line) => console.
 function remember(wanted: string, used: string): string {
   chosen = { wanted, used };
   return used;
+}
+
+/** Native code is loaded from the cache: a folder that another user has put at the expected name must not be used. */
+function notOurs(folder: string): string | undefined {
+  const stat = fs.lstatSync(folder);
+  const uid = process.getuid?.();
+  if (!stat.isDirectory()) return 'it is a link';
+  if (uid !== undefined && stat.uid !== uid) return 'it belongs to another user';
+  if (process.platform !== 'win32') fs.chmodSync(folder, 0o700);
+  return undefined;
 }
 
 /** Creates the folder and writes into it, since permissions alone don't tell (read-only mounts, full disks). */

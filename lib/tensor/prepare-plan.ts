@@ -28,8 +28,6 @@ export interface PlanInput {
   napiDirectory: string;
   /** The folder of our own two C++ files (lib/tensor/native), which keep TensorFlow's log away from notebooks. */
   nativeDirectory: string;
-  /** `strip`, where the machine has it: takes a quarter off the library's size. */
-  strip?: string;
 }
 
 /** The commands, and where their results lie. */
@@ -40,10 +38,10 @@ export interface PreparationPlan {
   extract: string[];
   /** The folder `tensorflow` of the wheel, with the libraries and `include`. */
   tensorflowDirectory: string;
-  /** Compiles the binding, and the addon that is loaded before it. */
+  /** Compiles stand-ins to link with, the addon that mutes the loading, and the binding. */
   compile: Command[];
-  /** Drops what the loader does not need. CPU only: a wheel that pip installed is left as it is. */
-  strip?: Command;
+  /** Libraries whose symbol tables are cut off: those that pip did not install. */
+  shrink: string[];
   /** Deleted once the binding is compiled. */
   remove: string[];
   /** Bytes free on the disk that the preparation needs at its largest. */
@@ -100,13 +98,14 @@ export function preparationPlan(input: PlanInput): PreparationPlan {
     fetch: { file, args: [...pipStart, ...fetch] },
     extract: cpu ? [...libraries.map((name) => `tensorflow/${name}`), ...headers] : [],
     tensorflowDirectory,
-    compile: [muteCommand(input), bindingCommand(input, tensorflowDirectory, libraryDirectory)],
-    strip:
-      cpu && input.strip !== undefined
-        ? { file: input.strip, args: ['--strip-unneeded', path.join(directory, 'libtensorflow_cc.so.2')] }
-        : undefined,
-    remove: cpu ? [path.join(directory, 'wheel'), path.join(directory, 'tensorflow')] : [],
-    needBytes: cpu ? 1.7e9 : 9e9,
+    compile: [
+      ...libraries.map((name) => stubCommand(input, name)),
+      muteCommand(input),
+      bindingCommand(input, tensorflowDirectory, libraryDirectory),
+    ],
+    shrink: cpu ? libraries.map((name) => path.join(directory, name)) : [],
+    remove: [path.join(directory, 'stubs'), ...(cpu ? [path.join(directory, 'tensorflow')] : [])],
+    needBytes: cpu ? 1.3e9 : 9e9,
   };
 }
 
@@ -116,6 +115,19 @@ const flags = (input: PlanInput): string[] => [
   ...[`-DNAPI_VERSION=${napiVersion}`, '-DBUILDING_NODE_EXTENSION'],
   ...['-I', path.join(input.napiDirectory, 'include')],
 ];
+
+/**
+ * An empty library of the real one's name, to link with: reading the real one takes the linker seconds and a gigabyte of
+ * memory, and what is missing in it comes out in the smoke run.
+ */
+function stubCommand(input: PlanInput, name: string): Command {
+  const out = path.join(input.directory, 'stubs', name);
+  const empty = ['-x', 'c++', '/dev/null'];
+  return {
+    file: input.compiler,
+    args: ['-shared', '-fPIC', '-nostdlib', ...empty, `-Wl,-soname,${name}`, '-o', out],
+  };
+}
 
 function muteCommand(input: PlanInput): Command {
   const source = path.join(input.nativeDirectory, 'mute.cc');
@@ -137,7 +149,7 @@ function bindingCommand(input: PlanInput, tensorflowDirectory: string, libraryDi
       path.join(tfjsDirectory, 'binding', 'tfjs_binding.cc'),
       path.join(input.nativeDirectory, 'log-level.cc'),
       ...['-o', path.join(directory, addons.binding)],
-      `-L${libraryDirectory}`,
+      ...[`-L${path.join(directory, 'stubs')}`, '-Wl,--no-as-needed', '-Wl,-z,now'],
       ...libraries.map((name) => `-l:${name}`),
       `-Wl,-rpath,${fromBinding === '' ? '$ORIGIN' : `$ORIGIN/${fromBinding}`}`,
     ],

@@ -63,9 +63,11 @@ export function progressPrinter(
         return;
       }
       const now = Date.now();
-      if (progress.stage === stage && now - told < everySeconds * 1000) return;
+      const begins = progress.stage !== stage;
+      if (!begins && now - told < everySeconds * 1000) return;
       [stage, told] = [progress.stage, now];
-      write(text);
+      // The first line of a stage says only what begins: there are no numbers worth reading yet.
+      write(begins ? progress.text : text);
     },
   };
 }
