@@ -82,7 +82,7 @@ describe('SSD matching', () => {
   });
 
   test('between the thresholds anchors are ignored', () => {
-    // IoU with the four anchors: 0.3, 1, 0.3, 0 ... the object spans half of each neighbour's reach.
+    // IoU with the four anchors: 0, 10 / 14, 4 / 20, 0.
     const object = truth([10, 0, 24, 10], 7);
     const { labels, iou: overlap } = matchAnchors(row, [object], { negativeIou: 0.2 });
     expect(overlap[1]).toBeCloseTo(10 / 14, 6);
