@@ -2,7 +2,7 @@
 
 /**
  * Colours of the series of a chart: the set of Okabe and Ito (2008) for readers of every colour vision, with its black as a
- * dark grey and its yellow darkened, which would not be seen on white.
+ * dark grey, and a dark red for its yellow, which would not be seen on white.
  */
 export const chartColors: readonly string[] = [
   '#0072b2',
@@ -12,7 +12,7 @@ export const chartColors: readonly string[] = [
   '#e69f00',
   '#56b4e9',
   '#4d4d4d',
-  '#998a00',
+  '#870f0f',
 ];
 
 /**

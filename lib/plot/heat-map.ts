@@ -130,9 +130,11 @@ export function heatMap(data: HeatMapData, options: HeatMapOptions): ChartSpec {
   return makeChart(
     { data: { values: cells }, layer },
     { ...options, subtitle: [options.subtitle, note].filter(Boolean).join(' · ') || undefined },
-    `Heat map of ${options.value}, ${options.y} by ${options.x}: ` +
-      `${finite.length} cells from ${formatNumber(Math.min(...finite))} to ${formatNumber(Math.max(...finite))}` +
-      `${diverged > 0 ? `, ${diverged} diverged` : ''}.`,
+    `Heat map of ${options.value}, ${options.y} by ${options.x}: ${
+      finite.length > 0
+        ? `${finite.length} cells from ${formatNumber(Math.min(...finite))} to ${formatNumber(Math.max(...finite))}`
+        : 'no finite cell'
+    }${diverged > 0 ? `, ${diverged} diverged` : ''}.`,
     height,
   );
 }

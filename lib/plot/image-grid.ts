@@ -51,7 +51,7 @@ export async function imageGrid(
     options.width === undefined ? Infinity : (options.width - 2 * margin - (columns - 1) * gap) / columns;
   const shrink = Math.min(1, Math.max(8, room) / widest);
   const pixelRatio = Math.max(...pictures.map((picture) => picture.pixelRatio));
-  const cell = Math.round(widest * shrink);
+  const cell = Math.floor(widest * shrink);
 
   const measure = createCanvas(1, 1).getContext('2d');
   measure.font = `400 12px ${canvasFont}`;

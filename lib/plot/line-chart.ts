@@ -120,19 +120,6 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
           }
         : null,
   };
-  const dash = curves.some((c) => c.dashed)
-    ? {
-        strokeDash: {
-          field: 'series',
-          type: 'nominal',
-          legend: null,
-          scale: {
-            domain: curves.map((c) => c.name),
-            range: curves.map((c) => (c.dashed ? [5, 4] : [1, 0])),
-          },
-        },
-      }
-    : {};
   const smoothed = (options.smoothing ?? 0) > 0;
   const banded = curves.some((c) => c.band);
   const layer: Record<string, unknown>[] = [];
@@ -149,7 +136,15 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
       encoding: { x, y: { ...y, field: 'raw' }, color },
     });
   }
-  layer.push({ mark: { type: 'line', clip: true }, encoding: { x, y, color, ...dash } });
+  for (const dashed of [false, true]) {
+    const some = curves.filter((c) => c.dashed === dashed).map((c) => c.name);
+    if (some.length === 0) continue;
+    layer.push({
+      ...(some.length < curves.length ? { transform: [{ filter: { field: 'series', oneOf: some } }] } : {}),
+      mark: { type: 'line', clip: true, ...(dashed ? { strokeDash: [5, 4] } : {}) },
+      encoding: { x, y, color },
+    });
+  }
   layer.push(...divergedLayers(curves, x, y, color, top ?? options.yDomain?.[1]));
   layer.push(
     interactiveLayer({

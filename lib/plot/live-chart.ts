@@ -1,5 +1,6 @@
 /** A line chart that grows while something trains. */
 import { type ChartSpec } from './chart-spec';
+import { chartColors } from './colors';
 import { display, displaySink } from './display';
 import { lineChart, type LineChartOptions } from './line-chart';
 import { chartBundle } from './show';
@@ -43,9 +44,9 @@ export function createLiveChart(options: LiveChartOptions): LiveChart {
   let shownOnce = false;
 
   const draw = (maxPoints?: number): ChartSpec => {
-    const filled = series.flatMap((name) => {
+    const filled = series.flatMap((name, i) => {
       const { x, y } = data.get(name) as { x: number[]; y: number[] };
-      return y.length > 0 ? [{ name, x, y }] : [];
+      return y.length > 0 ? [{ name, x, y, color: chartColors[i % chartColors.length] }] : [];
     });
     if (filled.length === 0) throw new Error(`the live chart of ${series.join(', ')} has no values yet`);
     return lineChart(filled, maxPoints === undefined ? chart : { ...chart, maxPoints });

@@ -93,7 +93,6 @@ export function scatterChart(points: readonly ScatterPoint[], options: ScatterCh
     scale: {
       type: options[`${field}Scale`] ?? 'linear',
       domain: range.map(compact),
-      zero: false,
       nice: false,
     },
   });

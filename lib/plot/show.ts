@@ -61,7 +61,12 @@ export async function show(value: ChartSpec | Showable, options: ShowOptions = {
     return;
   }
   if (!isChart(value)) {
-    const kind = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+    const kind =
+      value === null
+        ? 'null'
+        : Array.isArray(value)
+          ? 'an array'
+          : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
     throw new TypeError(
       `show: got ${kind}; it shows what lineChart() and the other charts return, drawBoxes(), table(), or a Vega-Lite ` +
         'specification with its "$schema". Is an await missing?',
