@@ -96,10 +96,12 @@ const tooltips: Json = Object.fromEntries(
 /** Data move into a pool, so that two layouts of one chart carry them once. */
 function poolData(compiled: Json, pool: Map<string, { index: number; value: unknown }>): Json {
   const data = (compiled.data as Json[] | undefined)?.map((source) => {
-    if (!Array.isArray(source.values) || source.values.length === 0) return source;
-    const key = JSON.stringify(source.values);
+    const { values } = source;
+    // Rows, or a table as text.
+    if (!(Array.isArray(values) || typeof values === 'string') || values.length === 0) return source;
+    const key = JSON.stringify(values);
     let entry = pool.get(key);
-    if (!entry) pool.set(key, (entry = { index: pool.size, value: source.values }));
+    if (!entry) pool.set(key, (entry = { index: pool.size, value: values }));
     return { ...source, values: { $pool: entry.index } };
   });
   const { $schema: _schema, background, ...rest } = compiled;
@@ -143,33 +145,108 @@ function filling(spec: Json): Json {
 function narrowed(spec: Json, width: number): Json {
   const factor = 330 / Math.max(width, 330);
   const config = (spec.config ?? {}) as Json;
-  const legend = { ...(config.legend as Json | undefined) };
-  const top = { ...spec, config: { ...config, legend: { ...legend, orient: legend.orient ?? 'bottom' } } };
-  return narrowPart(top, factor) as Json;
+  const legend = { orient: 'bottom', gradientLength: 160, ...(config.legend as Json | undefined) };
+  const out = narrowPart({ ...spec, config: { ...config, legend } }, factor) as Json;
+  // Where the height is that of the whole picture, what titles and legends now take more must not be the plot's loss.
+  const fitted = typeof out.autosize === 'object' && (out.autosize as Json).type === 'fit';
+  if (fitted && typeof out.height === 'number') {
+    const rows = titleRows(out.title) - titleRows(spec.title) + legendRows(out) - legendRows(spec);
+    out.height += 17 * Math.max(0, rows);
+  }
+  return out;
 }
 
-function narrowPart(value: unknown, factor: number): unknown {
-  if (Array.isArray(value)) return value.map((item) => narrowPart(item, factor));
+function titleRows(title: unknown): number {
+  const { text, subtitle } = (
+    typeof title === 'object' && !Array.isArray(title) ? title : { text: title }
+  ) as Json;
+  return [text, subtitle].reduce<number>(
+    (sum, t) => sum + (t === undefined ? 0 : Array.isArray(t) ? t.length : 1),
+    0,
+  );
+}
+
+/** Rows of the legends that stand above or below the plot; a colour bar counts as three. */
+function legendRows(node: unknown): number {
+  if (Array.isArray(node)) return Math.max(0, ...node.map(legendRows));
+  if (typeof node !== 'object' || node === null) return 0;
+  const { scale, legend, type, ...rest } = node as Json;
+  if (typeof type === 'string' && legend !== null && (legend !== undefined || scale !== undefined)) {
+    const { orient, columns } = (legend ?? {}) as Json;
+    const items = (scale as Json | undefined)?.domain;
+    if (type !== 'quantitative' && Array.isArray(items) && typeof columns === 'number')
+      return Math.ceil(items.length / columns);
+    return orient === 'bottom' && type === 'quantitative' ? 3 : 0;
+  }
+  return Math.max(
+    0,
+    ...Object.entries(rest).map(([key, part]) =>
+      /^(data|datasets|config)$/.test(key) ? 0 : legendRows(part),
+    ),
+  );
+}
+
+function narrowPart(value: unknown, factor: number, inside = false): unknown {
+  if (Array.isArray(value)) return value.map((item) => narrowPart(item, factor, inside));
   if (typeof value !== 'object' || value === null) return value;
   const out: Json = {};
   for (const [key, item] of Object.entries(value)) {
-    if (key === 'data' || key === 'datasets' || key === 'transform') out[key] = item;
-    else if (key === 'hconcat') out.vconcat = narrowPart(item, factor);
-    else if (key === 'width' && typeof item === 'number' && item > 250)
-      out.width = Math.max(220, Math.round(item * factor));
-    else if (key === 'legend' && typeof item === 'object' && item !== null)
-      out.legend = narrowLegend(item as Json, factor);
-    else out[key] = narrowPart(item, factor);
+    const isObject = typeof item === 'object' && item !== null;
+    if (key === 'data' || key === 'datasets' || key === 'transform' || key === 'config') out[key] = item;
+    else if (key === 'hconcat' || key === 'vconcat') out.vconcat = narrowPart(item, factor, true);
+    else if (key === 'concat') out.concat = narrowPart(item, factor, true);
+    else if (key === 'title' && !('field' in value)) out.title = narrowTitle(item);
+    else if (key === 'legend' && isObject) out.legend = narrowLegend(item as Json, factor);
+    else out[key] = narrowPart(item, factor, inside);
   }
-  if ('concat' in out || ('facet' in out && 'columns' in out) || ('repeat' in out && 'columns' in out))
-    out.columns = 1;
+  const { width, height } = out;
+  if (typeof width === 'number') {
+    // A plot that stood beside others may now take the row; a square one stays square.
+    const square = typeof height === 'number' && Math.abs(width - height) < 0.25 * width;
+    const fitted = typeof out.autosize === 'object' && (out.autosize as Json).type === 'fit';
+    const room = fitted ? phoneWidth : plotWidth;
+    if (width > room || (inside && width > 150 && !square)) out.width = room;
+    if (square && out.width !== width) out.height = Math.round((height * room) / width);
+  }
+  if ('concat' in out || ('columns' in out && ('facet' in out || 'repeat' in out))) out.columns = 1;
   return out;
+}
+
+// What a phone's page has for a chart, and what axis labels leave of it.
+const phoneWidth = 336;
+const plotWidth = 270;
+
+/** Vega does not wrap titles, but takes them in lines. */
+function narrowTitle(title: unknown): unknown {
+  if (typeof title === 'string') return lines(title, 42);
+  if (typeof title !== 'object' || title === null || Array.isArray(title)) return title;
+  const { text, subtitle, ...rest } = title as Json;
+  return {
+    ...rest,
+    ...(text === undefined ? {} : { text: typeof text === 'string' ? lines(text, 42) : text }),
+    ...(subtitle === undefined
+      ? {}
+      : { subtitle: typeof subtitle === 'string' ? lines(subtitle, 50) : subtitle }),
+  };
+}
+
+function lines(text: string, length: number): string | string[] {
+  const out: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = out.at(-1);
+    if (last !== undefined && last.length + word.length < length) out[out.length - 1] = `${last} ${word}`;
+    else out.push(word);
+  }
+  return out.length > 1 ? out : text;
 }
 
 function narrowLegend(legend: Json, factor: number): Json {
   const columns =
     typeof legend.columns === 'number' ? { columns: Math.max(1, Math.floor(legend.columns * factor)) } : {};
-  const side = legend.orient === 'right' || legend.orient === 'left' ? { orient: 'bottom' } : {};
+  const side =
+    legend.orient === 'right' || legend.orient === 'left'
+      ? { orient: 'bottom', ...('gradientLength' in legend ? { gradientLength: 160 } : {}) }
+      : {};
   return { ...legend, ...columns, ...side };
 }
 

@@ -19,22 +19,34 @@ export const chartScript: string = `
     return vega;
   };
 
-  // Greys change places between light and dark; colours stay what they are.
+  // In the dark, greys of axes and titles change places; what is drawn keeps its colours, but nothing stays near black.
   const named = { black: '#000000', white: '#ffffff', gray: '#808080', grey: '#808080', lightgray: '#d3d3d3', darkgray: '#a9a9a9' };
-  const darker = (value) => {
+  const inverted = (value, brightest) => {
+    if (typeof value !== 'string') return value;
     let text = named[value] || value;
     if (/^#[0-9a-f]{3}$/i.test(text)) text = '#' + [...text.slice(1)].map((c) => c + c).join('');
     if (!/^#[0-9a-f]{6}$/i.test(text)) return value;
     const rgb = [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
-    if (Math.max(...rgb) - Math.min(...rgb) > 24) return value;
+    if (Math.max(...rgb) - Math.min(...rgb) > 24 || Math.max(...rgb) > brightest) return value;
     return '#' + rgb.map((v) => Math.round(232 - v * 0.82).toString(16).padStart(2, '0')).join('');
   };
-  const walk = (node, change) => {
-    if (typeof node === 'string') return change(node);
-    if (Array.isArray(node)) return node.map((item) => walk(item, change));
-    if (!node || typeof node !== 'object') return node;
-    const out = {};
-    for (const key in node) out[key] = walk(node[key], change);
+  const walk = (node) => {
+    if (Array.isArray(node)) return node.map(walk);
+    if (!node || typeof node !== 'object') return inverted(node, 255);
+    return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, walk(item)]));
+  };
+  const darkened = (node) => {
+    const out = { ...node };
+    for (const key of ['axes', 'legends', 'title', 'config']) if (out[key]) out[key] = walk(out[key]);
+    if (out.scales) out.scales = out.scales.map((s) => s.type === 'ordinal' && Array.isArray(s.range) ? { ...s, range: s.range.map((c) => inverted(c, 110)) } : s);
+    if (out.marks) out.marks = out.marks.map(darkened);
+    if (out.encode) out.encode = Object.fromEntries(Object.entries(out.encode).map(([set, channels]) => {
+      const changed = { ...channels };
+      for (const key of ['fill', 'stroke']) {
+        if (changed[key] && changed[key].value) changed[key] = { ...changed[key], value: inverted(changed[key].value, 110) };
+      }
+      return [set, changed];
+    }));
     return out;
   };
   const defaults = (dark) => {
@@ -91,7 +103,7 @@ export const chartScript: string = `
     const { wide, narrow: small, pool } = JSON.parse(figure.querySelector('script').textContent);
     const dark = window.detlabIsDark();
     let spec = narrow.matches && small ? small : wide;
-    if (dark) spec = walk(spec, darker);
+    if (dark) spec = darkened(spec);
     spec = fill(spec, pool);
     const holder = document.createElement('div');
     try {
@@ -114,6 +126,14 @@ export const chartScript: string = `
       console.error(figure.id + ': ' + error.message);
     }
   };
+
+  // A tap stands for the pointer that a phone does not have.
+  addEventListener('pointerdown', () => { tip.hidden = true; });
+  addEventListener('click', (event) => {
+    if (matchMedia('(hover: hover)').matches || !event.target.closest('.chart-live')) return;
+    const { clientX, clientY } = event;
+    event.target.dispatchEvent(new PointerEvent('pointermove', { bubbles: true, clientX, clientY, view: window }));
+  });
 
   const figures = [...document.querySelectorAll('.chart')];
   const seen = new IntersectionObserver((entries) => {

@@ -52,6 +52,12 @@ const pageTags = new Set(
 );
 const droppedWithContent = new Set(['title', 'iframe', 'object', 'noframes', 'applet']);
 const rawTextTags = new Set(['script', 'style', 'textarea', 'xmp']);
+// Real elements that prose does not get. What is no element at all (`Array<number>`) is text that its author wrote.
+const droppedFromProse = new Set(
+  'article aside audio button canvas dialog fieldset footer form header input label legend main map math menu meter nav noscript optgroup option output picture progress select slot source svg template textarea track video area font path g circle rect line text'.split(
+    ' ',
+  ),
+);
 
 // An opening tag of the first kind ends an open element of the second, when that is the innermost one.
 const impliedEnd: Record<string, string[]> = {
@@ -85,8 +91,12 @@ export function cleanHtml(html: string, policy: HtmlPolicy): string {
     if (match[2] === undefined) continue; // a comment
     const name = match[2];
     const tag = name.toLowerCase();
+    if (policy === 'markdown' && !isElement(tag)) {
+      out += escapeHtml(match[0]);
+      continue;
+    }
     if (match[1] === '/') {
-      const depth = open.lastIndexOf(tag);
+      const depth = open.map((element) => element.toLowerCase()).lastIndexOf(tag);
       if (depth < 0) continue;
       for (let i = open.length - 1; i >= depth; i--) out += `</${open.pop()!}>`;
       continue;
@@ -107,11 +117,15 @@ export function cleanHtml(html: string, policy: HtmlPolicy): string {
     } else if (policy === 'markdown' ? !proseTags.has(tag) : pageTags.has(tag)) continue;
     for (const ended = impliedEnd[tag]; ended?.includes(open.at(-1) ?? '');) out += `</${open.pop()!}>`;
     out += `<${name}${attributes(match[3]!, policy)}${selfClosed ? '/' : ''}>`;
-    if (!selfClosed && !voidTags.has(tag)) open.push(tag === name ? tag : name);
+    if (!selfClosed && !voidTags.has(tag)) open.push(name);
   }
   out += text(html.slice(at));
   while (open.length > 0) out += `</${open.pop()!}>`;
   return out;
+}
+
+function isElement(tag: string): boolean {
+  return [proseTags, droppedFromProse, pageTags, rawTextTags, droppedWithContent].some((set) => set.has(tag));
 }
 
 function attributes(source: string, policy: HtmlPolicy): string {

@@ -3,7 +3,7 @@ import { formatSeconds } from './cells';
 import { frameScript } from './client';
 import { barHtml, documentHtml, markSvg } from './frame';
 import { escapeHtml } from './html';
-import type { PageNotebook } from './notebook-page';
+import { cellLabel, type PageNotebook } from './notebook-page';
 import { richestMime } from './outputs';
 import { thumbnail } from './picture';
 import { cardStyle, frameStyle } from './style';
@@ -28,7 +28,7 @@ export async function indexPage(
     .join('');
   const body = `${barHtml(undefined, '')}
 <div class="shell" id="top">
-<header class="masthead">
+<header class="masthead wide">
 <div class="boxed${failed > 0 ? ' failed' : ''}"><p class="label">notebooks</p><h1>Object detection papers, reproduced step by step</h1></div>
 <dl class="run">${list}</dl>
 </header>
@@ -56,7 +56,8 @@ function sharedInfo(notebooks: readonly PageNotebook[]): [string, string][] {
 
 async function cardHtml(item: PageNotebook, title: string): Promise<string> {
   const states = { ok: 'Complete', failed: 'Failed', interrupted: 'Interrupted' };
-  const where = item.failure ? ` in cell ${item.failure.cell}` : '';
+  const cell = item.failure && cellLabel(item, item.failure.cell);
+  const where = cell === undefined ? '' : ` in cell ${cell}`;
   const state = `<b>${states[item.status]}</b>${where} · ${formatSeconds(item.seconds)} · ${escapeHtml(item.name)}`;
   return `<li class="card ${item.status}">${await thumbHtml(item)}<div class="text"><h2><a href="${encodeURI(item.name)}.html">${escapeHtml(title)}</a></h2><p>${escapeHtml(summary(item))}</p><span class="state">${state}</span></div></li>`;
 }

@@ -153,17 +153,24 @@ function mastheadHtml(item: PageNotebook, titleHtml: string): string {
 function bannerHtml(item: PageNotebook): string {
   if (item.status === 'ok') return '';
   const { failure } = item;
-  const not = 'The cells after it were not run.';
-  const where = failure ? `<a href="#cell-${failure.cell}">cell ${failure.cell}</a>` : '';
-  const line = failure?.line === undefined ? '' : `, line ${failure.line}`;
+  const cell = failure && cellLabel(item, failure.cell);
+  const where = cell === undefined ? '' : ` in <a href="#cell-${failure!.cell}">cell ${cell}</a>`;
+  const rest = cell === undefined ? '' : ' The cells after it were not run.';
   if (item.status === 'interrupted') {
-    const at = failure ? ` in ${where}` : '';
-    return `\n<div class="banner interrupted" id="failure" role="note"><p><strong>Interrupted</strong>${at}. The outputs up to there are below.</p></div>`;
+    return `\n<div class="banner interrupted" id="failure" role="note"><p><strong>Interrupted</strong>${where}.${rest}</p></div>`;
   }
-  const what = failure
-    ? `<strong>Failed</strong> in ${where}${line}: <code>${escapeHtml(failure.ename)}: ${escapeHtml(firstLine(failure.evalue))}</code> ${not}`
-    : '<strong>Failed.</strong> The outputs up to there are below.';
-  return `\n<div class="banner failed" id="failure" role="alert"><p>${what}</p></div>`;
+  const line = cell === undefined || failure?.line === undefined ? '' : `, line ${failure.line}`;
+  const why = failure ? `: <code>${escapeHtml(`${failure.ename}: ${firstLine(failure.evalue)}`)}</code>` : '';
+  return `\n<div class="banner failed" id="failure" role="alert"><p><strong>Failed</strong>${where}${line}${why}.${rest}</p></div>`;
+}
+
+/** A code cell as the reader sees it named, `[7]`; `undefined` for what is no code cell (the kernel failed, not a cell). */
+export function cellLabel(item: PageNotebook, number: number): string | undefined {
+  const cells = item.notebook.cells;
+  const cell = cells[number - 1];
+  if (cell?.cell_type !== 'code') return undefined;
+  const position = cells.slice(0, number).filter((c) => c.cell_type === 'code').length;
+  return `[${cell.execution_count ?? position}]`;
 }
 
 function firstLine(text: string): string {

@@ -36,7 +36,7 @@ linear-gradient(to right,var(--shade),transparent) 0 0/.65rem 100% scroll no-rep
 .source pre,.prose pre.block{--over:var(--raised);background-color:var(--raised);border-radius:6px}
 img{max-width:100%;height:auto}
 .scroll{overflow-x:auto;max-width:100%;margin:0 0 1.2rem;scrollbar-width:thin}
-table{width:max-content;max-width:44rem;border-collapse:collapse;font-size:.92rem;line-height:1.45;font-variant-numeric:tabular-nums lining-nums;border-top:1.5px solid var(--strong-line);border-bottom:1.5px solid var(--strong-line)}
+table{width:max-content;max-width:60rem;border-collapse:collapse;font-size:.92rem;line-height:1.45;font-variant-numeric:tabular-nums lining-nums;border-top:1.5px solid var(--strong-line);border-bottom:1.5px solid var(--strong-line)}
 caption{text-align:left;color:var(--soft);padding:.3rem 0 .5rem;font-size:.9rem}
 th,td{padding:.42rem .9rem;text-align:left;vertical-align:top}
 th:first-child,td:first-child{padding-left:.2rem}
@@ -105,8 +105,8 @@ const outputs = `
 #lightbox{border:0;padding:0;margin:auto;max-width:calc(100vw - 2rem);max-height:calc(100vh - 2rem);overflow:auto;background:#fff;border-radius:6px;cursor:zoom-out}
 #lightbox::backdrop{background:rgba(10,12,14,.82)}
 #lightbox img{display:block;max-width:none;min-width:min(100%,20rem)}
-@media (prefers-color-scheme:dark){:root:not([data-theme=light]) .chart-still img{background:#fff;border-radius:6px;padding:.4rem}}
-:root[data-theme=dark] .chart-still img{background:#fff;border-radius:6px;padding:.4rem}
+@media screen and (prefers-color-scheme:dark){:root:not([data-theme=light]) .chart-still img{background:#fff;border-radius:6px;padding:.4rem}}
+@media screen{:root[data-theme=dark] .chart-still img{background:#fff;border-radius:6px;padding:.4rem}}
 .ansi-bold{font-weight:650}.ansi-dim{opacity:.72}.ansi-italic{font-style:italic}.ansi-underline{text-decoration:underline}
 .ansi-inverse{background:var(--ink);color:var(--ground)}
 ${[0, 1, 2, 3, 4, 5, 6, 7].map((n) => `.ansi-fg-${n}{color:var(--a${n})}.ansi-bg-${n}{background:color-mix(in srgb,var(--a${n}) 24%,transparent)}`).join('')}
@@ -117,15 +117,15 @@ pre{font-size:.8rem}
 .prose h2{font-size:1.4rem;margin-top:2.4rem}
 .cell+.cell.prose>h2:first-child{margin-top:2.4rem}
 th,td{padding:.38rem .6rem}
-table{max-width:34rem}
+table:not(:has(tr>:nth-child(6))){max-width:34rem}
 .anchor{display:none}
 }
 @media print{
 .source.folded pre,.out.text pre{max-height:none;overflow:visible;white-space:pre-wrap}
-.source pre{white-space:pre-wrap}.source.folded::after{display:none}
+.source pre,.prose pre.block{white-space:pre-wrap;background:var(--raised)}.source.folded::after{display:none}
+table{max-width:100%!important;width:auto}.scroll,.formula{background:none;overflow:visible}
 .chart-live{display:none!important}.chart-still{display:block!important}
-.chart-still img{background:none!important;padding:0!important}
-.out,.source{break-inside:avoid-page}h2,h3{break-after:avoid}
+.out,.source:not(.folded){break-inside:avoid-page}h2,h3{break-after:avoid}
 }
 `;
 

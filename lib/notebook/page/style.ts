@@ -34,6 +34,7 @@ button{font:inherit;color:inherit}
 .no-js .tool{display:none}
 .shell{max-width:80rem;margin:0 auto;padding:0 2rem 5rem}
 .masthead{max-width:60rem;margin:2.2rem 0 2.6rem}
+.masthead.wide{max-width:none}
 /* The title stands in a detection: four corners and a label. */
 .boxed{position:relative;padding:1.5rem 1.6rem 1.35rem;margin:1.6rem 0 1.5rem;
 --c:linear-gradient(var(--mark),var(--mark));--n:1.5rem;--t:2px;background:
@@ -92,6 +93,7 @@ body{font-size:10.5pt;line-height:1.5;background:#fff}
 .shell{display:block!important;padding:0;max-width:none}
 .masthead{margin:0 0 1.5rem}
 a{color:inherit}
+.boxed .label{background:none;color:var(--ink)}
 }
 `;
 
@@ -117,9 +119,8 @@ const cards = `
 /** Style of every page. */
 export const frameStyle: string =
   colours +
-  `:root[data-theme=dark]{${dark}}\n@media (prefers-color-scheme:dark){:root:not([data-theme=light]){${dark}}}\n` +
-  // Paper is white whatever the screen was.
-  `@media print{${colours.replace(':root{', ':root,:root[data-theme=dark]{').replace(/\n/g, '')}}\n` +
+  // Dark is for screens: paper is white whatever the screen was.
+  `@media screen{:root[data-theme=dark]{${dark}}}\n@media screen and (prefers-color-scheme:dark){:root:not([data-theme=light]){${dark}}}\n` +
   frame;
 
 /** Style of the page that lists the notebooks. */
