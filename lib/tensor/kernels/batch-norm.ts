@@ -101,20 +101,19 @@ function composedForward(x: tf.Tensor4D, scale: tf.Tensor1D, offset: tf.Tensor1D
   const centred = tf.sub(x, mean);
   const variance = tf.div<tf.Tensor1D>(channelSums(tf.square(centred)), count);
   const inverse = tf.rsqrt(tf.add(variance, epsilon));
-  const normalised = tf.mul(centred, inverse);
   return {
-    output: tf.add(tf.mul(normalised, scale), offset),
+    output: tf.add(tf.mul(centred, tf.mul(inverse, scale)), offset),
     mean,
     variance,
-    saved: [normalised, inverse, scale],
-    gradient: (dy, [xHat, inv, gamma]) => {
+    saved: [centred, inverse, scale],
+    gradient: (dy, [difference, inv, gamma]) => {
       const dOffset = channelSums(dy);
-      const dScale = channelSums(tf.mul(dy, xHat));
-      // dx = gamma inv (dy - mean(dy) - xHat mean(dy xHat)): the paper's section 3 with its sums carried out
+      const dScale = tf.mul(channelSums(tf.mul(dy, difference)), inv);
+      // dx = gamma inv (dy - mean(dy) - xHat mean(dy xHat)), xHat = inv (x - mean): section 3 with its sums carried out
       const k = tf.mul(gamma, inv);
       const shift = tf.mul(k, tf.div(dOffset, -count));
-      const slope = tf.mul(k, tf.div(dScale, -count));
-      const dx = tf.add(tf.add(tf.mul(dy, k), tf.mul(xHat, slope)), shift);
+      const slope = tf.mul(tf.mul(k, inv), tf.div(dScale, -count));
+      const dx = tf.add(tf.add(tf.mul(dy, k), tf.mul(difference, slope)), shift);
       return [dx, dScale, dOffset];
     },
   };

@@ -1,7 +1,7 @@
 /** The gradients of a depthwise convolution, made of forward kernels: the wasm backend has none. */
 import { tf } from '../tf';
 import { channelSums } from './channels';
-import { insertZeros, padOrCrop, takeEvery } from './layout';
+import { insertZeros, padOrCrop } from './layout';
 import { runKernel } from './registry';
 
 type ConvInfo = tf.backend_util.Conv2DInfo;
@@ -19,29 +19,38 @@ function multiplierSlice(dy: tf.Tensor4D, multiplier: number, j: number): tf.Ten
 
 /** dW[i, j, c, m]: for each tap the pixels of x it sees, times dy, summed. */
 export function recastDepthwiseFilterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, info: ConvInfo): tf.Tensor4D {
-  const { outHeight: oh, outWidth: ow, filterHeight: kh, filterWidth: kw, inChannels: c } = info;
+  const {
+    batchSize: n,
+    outHeight: oh,
+    outWidth: ow,
+    filterHeight: kh,
+    filterWidth: kw,
+    inChannels: c,
+  } = info;
   const { strideHeight: sh, strideWidth: sw, dilationHeight: dh, dilationWidth: dw } = info;
   const { top, left } = info.padInfo;
   const multiplier = info.outChannels / info.inChannels;
   return tf.tidy(() => {
-    const h = (oh - 1) * sh + (kh - 1) * dh + 1;
-    const w = (ow - 1) * sw + (kw - 1) * dw + 1;
-    const padded = padOrCrop(x, top, h - info.inHeight - top, left, w - info.inWidth - left);
+    // Whole strides, so that the pixels one stride apart are a slice of a reshaped tensor.
+    const h = Math.floor(((kh - 1) * dh) / sh) + oh;
+    const w = Math.floor(((kw - 1) * dw) / sw) + ow;
+    const padded = padOrCrop(x, top, h * sh - info.inHeight - top, left, w * sw - info.inWidth - left);
     const parts = Array.from({ length: multiplier }, (_, m) => multiplierSlice(dy, multiplier, m));
-    const sums: tf.Tensor2D[] = [];
-    for (let i = 0; i < kh; i++) {
-      for (let j = 0; j < kw; j++) {
-        const tap = tf.tidy(() => {
-          const seen = takeEvery(padded, i * dh, j * dw, oh, ow, sh, sw);
-          return tf
-            .stack(
-              parts.map((part) => channelSums(tf.mul(seen, part))),
-              1,
-            )
-            .reshape<tf.Tensor2D>([1, c * multiplier]);
+    const sums: tf.Tensor1D[] = Array.from({ length: kh * kw });
+    for (let j = 0; j < kw; j++) {
+      const columns = padded
+        .reshape<tf.Tensor3D>([n * h * sh, w, sw * c])
+        .slice([0, Math.floor((j * dw) / sw), ((j * dw) % sw) * c], [-1, ow, c])
+        .reshape<tf.Tensor4D>([n, h, sh, ow * c]);
+      for (let i = 0; i < kh; i++) {
+        sums[i * kw + j] = tf.tidy(() => {
+          const seen = columns.slice([0, Math.floor((i * dh) / sh), (i * dh) % sh, 0], [n, oh, 1, ow * c]);
+          const pixels = seen.reshape([n, oh, ow, c]);
+          const sumsOfParts = parts.map((part) => channelSums(tf.mul(pixels, part)));
+          return tf.stack(sumsOfParts, 1).reshape<tf.Tensor1D>([c * multiplier]);
         });
-        sums.push(tap);
       }
+      columns.dispose();
     }
     return tf.concat(sums, 0).reshape([kh, kw, c, multiplier]);
   });

@@ -72,30 +72,3 @@ export function insertZeros(x: tf.Tensor4D, strideHeight: number, strideWidth: n
     ),
   );
 }
-
-/**
- * Every `stride`-th row and column from (y, x) on, `height` by `width` of them. The same as `tf.stridedSlice`, which has no
- * gradient, is 20 times slower on wasm, and is not needed: a reshape puts the unwanted ones beside the wanted.
- * @param x [N, H, W, C] with H >= y + (height - 1) * strideHeight + 1, likewise W; differentiable.
- * @returns [N, height, width, C].
- */
-export function takeEvery(
-  x: tf.Tensor4D,
-  y0: number,
-  x0: number,
-  height: number,
-  width: number,
-  strideHeight: number,
-  strideWidth: number,
-): tf.Tensor4D {
-  const [n, h, w, c] = x.shape;
-  if (strideHeight === 1 && strideWidth === 1) {
-    return height === h && width === w ? x : tf.slice4d(x, [0, y0, x0, 0], [n, height, width, c]);
-  }
-  const aligned = padOrCrop(x, -y0, y0 + height * strideHeight - h, -x0, x0 + width * strideWidth - w);
-  const rows = aligned.reshape<tf.Tensor3D>([n * height, strideHeight, width * strideWidth * c]);
-  const kept = strideHeight === 1 ? rows : rows.slice([0, 0, 0], [n * height, 1, width * strideWidth * c]);
-  const columns = kept.reshape<tf.Tensor3D>([n * height * width, strideWidth, c]);
-  const picked = strideWidth === 1 ? columns : columns.slice([0, 0, 0], [n * height * width, 1, c]);
-  return picked.reshape([n, height, width, c]);
-}

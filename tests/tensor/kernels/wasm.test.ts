@@ -53,6 +53,89 @@ describe.each(backends)('matrix products on %s', (backend) => {
   });
 });
 
+describe.each(backends)('slices, splits and concatenations on %s', (backend) => {
+  on(backend);
+  const count = (size: number): number[] => Array.from({ length: size }, (_, i) => i);
+
+  it.each([
+    ['everything', [0, 0, 0], [2, 3, 40]],
+    ['one of a batch', [1, 0, 0], [1, 3, 40]],
+    ['rows', [0, 1, 0], [2, 2, 40]],
+    ['long pieces of rows', [0, 0, 5], [2, 3, 30]],
+    ['short pieces of rows', [0, 1, 7], [2, 2, 3]],
+    ['one number', [1, 2, 39], [1, 1, 1]],
+    ['nothing', [0, 1, 0], [2, 0, 40]],
+    ['the rest', [1, 0, 38], [-1, -1, -1]],
+  ] as const)('slice: %s', (_, begin, size) => {
+    for (const dtype of ['float32', 'int32', 'bool'] as const) {
+      tf.tidy(() => {
+        const values = count(240).map((i) => (dtype === 'bool' ? i % 3 === 0 : i));
+        const x = tf.tensor(values as number[], [2, 3, 40], dtype);
+        const expected: (number | boolean)[] = [];
+        const end = size.map((s, axis) => (s < 0 ? x.shape[axis] : begin[axis] + s));
+        for (let i = begin[0]; i < end[0]; i++)
+          for (let j = begin[1]; j < end[1]; j++)
+            for (let k = begin[2]; k < end[2]; k++) expected.push(values[(i * 3 + j) * 40 + k]);
+        const part = tf.slice(x, [...begin], [...size]);
+        expect(part.shape).toEqual(end.map((e, axis) => e - begin[axis]));
+        expect(part.dtype).toBe(dtype);
+        expect(Array.from(part.dataSync())).toEqual(expected.map(Number));
+      });
+    }
+  });
+
+  it('slices of many axes, of vectors, of strings', () => {
+    tf.tidy(() => {
+      const x = tf.tensor(count(64), [2, 2, 2, 2, 2, 2]);
+      expect(Array.from(tf.slice(x, [1, 0, 1, 0, 1, 0], [1, 2, 1, 1, 1, 2]).dataSync())).toEqual([
+        42, 43, 58, 59,
+      ]);
+      expect(Array.from(tf.slice(tf.tensor1d(count(9)), 3, 4).dataSync())).toEqual([3, 4, 5, 6]);
+      expect(tf.slice(tf.tensor1d(['a', 'b', 'c']), 1, 2).dataSync()).toEqual(['b', 'c']);
+      expect(() => tf.slice(x, [1, 0, 0, 0, 0, 0], [2, 1, 1, 1, 1, 1])).toThrow();
+    });
+  });
+
+  it.each([0, 1, 2, -1])('splits along axis %d, and concatenates again', (axis) => {
+    tf.tidy(() => {
+      for (const inner of [4, 60]) {
+        const x = tf.tensor3d(count(4 * 4 * inner), [4, 4, inner]);
+        const sizes = [x.shape.at(axis)! - 3, 1, 2];
+        const parts = tf.split(x, sizes, axis);
+        expect(parts.map((p) => p.shape.at(axis))).toEqual(sizes);
+        parts.forEach((part, i) => {
+          const begin = [0, 0, 0];
+          begin[axis < 0 ? 2 : axis] = sizes.slice(0, i).reduce((a, b) => a + b, 0);
+          expect(Array.from(part.dataSync())).toEqual(Array.from(tf.slice(x, begin, part.shape).dataSync()));
+        });
+        expect(Array.from(tf.concat(parts, axis).dataSync())).toEqual(count(x.size));
+        expect(tf.split(x, 2, axis).map((p) => p.size)).toEqual([x.size / 2, x.size / 2]);
+      }
+    });
+  });
+
+  it('concatenates with nothing, strings, and differentiates', () => {
+    tf.tidy(() => {
+      const x = tf.tensor2d(count(6), [2, 3]);
+      expect(Array.from(tf.concat([x, tf.zeros<tf.Rank.R2>([2, 0])], 1).dataSync())).toEqual(count(6));
+      expect(tf.concat([tf.tensor1d(['a']), tf.tensor1d(['b', 'c'])]).dataSync()).toEqual(['a', 'b', 'c']);
+      const weights = tf.tensor2d([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [2, 5]);
+      const f = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.concat([a, b], 1).mul(weights).sum();
+      const [da, db] = tf.grads(f)([x, tf.ones([2, 2])]);
+      expect([da, db].map((d) => Array.from(d.dataSync()))).toEqual([
+        [1, 2, 3, 6, 7, 8],
+        [4, 5, 9, 10],
+      ]);
+    });
+  });
+
+  it('leak nothing', () => {
+    const x = tf.zeros<tf.Rank.R2>([4, 6]);
+    expectNoLeak(() => tf.dispose([tf.slice(x, [0, 1], [2, 2]), tf.split(x, 2, 1), tf.concat([x, x], 1)]));
+    x.dispose();
+  });
+});
+
 describe.each(backends)('gather on %s', (backend) => {
   on(backend);
 
