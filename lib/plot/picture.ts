@@ -66,7 +66,7 @@ function smallest(canvas: PictureCanvas): { type: 'image/png' | 'image/jpeg'; by
   const png = canvas.toBuffer('image/png');
   if (png.length <= largePng) return { type: 'image/png', bytes: png };
   const jpeg = canvas.toBuffer('image/jpeg', 84);
-  return jpeg.length < png.length * 0.6
+  return jpeg.length < png.length * 0.75
     ? { type: 'image/jpeg', bytes: jpeg }
     : { type: 'image/png', bytes: png };
 }
