@@ -83,7 +83,7 @@ export const notebookScript: string = `
     });
     source.append(copy);
     const lines = pre.textContent.split('\\n').length;
-    if (lines > 24 && !source.closest('.failed')) {
+    if (lines > 32 && !source.closest('.failed')) {
       source.classList.add('folded');
       const more = document.createElement('button');
       more.type = 'button';

@@ -52,7 +52,7 @@ p>.formula:first-child{margin-top:0}
 `;
 
 const code = `
-pre{margin:0;font:400 .84rem/1.62 var(--mono);tab-size:2;font-variant-ligatures:none}
+pre{margin:0;font:400 .82rem/1.62 var(--mono);tab-size:2;font-variant-ligatures:none}
 .source,.prose pre.block{position:relative;border-radius:6px}
 .source pre,.prose pre.block{padding:.85rem 1.1rem;overflow-x:auto;scrollbar-width:thin}
 .prose pre.block{margin:0 0 1.2rem}

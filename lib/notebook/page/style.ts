@@ -44,7 +44,7 @@ var(--c) 0 100%/var(--n) var(--t),var(--c) 0 100%/var(--t) var(--n),var(--c) 100
 .failed{--tone:var(--bad);--tone-ground:var(--bad-ground)}.interrupted{--tone:var(--warn);--tone-ground:var(--warn-ground)}
 .boxed .label{position:absolute;left:0;top:0;transform:translateY(-50%);margin:0 0 0 1rem;background:var(--tone,var(--link));color:var(--ground);
 font:600 .75rem/1.55 var(--mono);padding:.05rem .5rem;border-radius:2px}
-h1{font-size:clamp(1.75rem,1.2rem + 2.2vw,2.6rem);line-height:1.16;letter-spacing:-.022em;font-weight:680;margin:0;text-wrap:balance}
+h1{font-size:clamp(1.7rem,1.2rem + 1.9vw,2.35rem);line-height:1.16;letter-spacing:-.022em;font-weight:680;margin:0;text-wrap:balance}
 .run{display:flex;flex-wrap:wrap;gap:.6rem 2rem;margin:0;font-size:.875rem;line-height:1.45}
 .run div{min-width:0}
 .run dt{color:var(--soft);font-size:.78rem}.run dd{margin:0;font-variant-numeric:tabular-nums}
