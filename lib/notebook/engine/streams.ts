@@ -36,18 +36,18 @@ export function captureStreams(route: () => StreamHandler | undefined): () => vo
 export class StreamBuffer {
   private name: 'stdout' | 'stderr' = 'stdout';
   private text = '';
-  private since = 0;
+  private lastSent = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly send: StreamHandler) {}
 
   write(name: 'stdout' | 'stderr', chunk: string): void {
     if (name !== this.name) this.flush();
-    if (this.text === '') this.since = Date.now();
     this.name = name;
     this.text += chunk;
-    // A cell that never yields to the event loop still shows what it prints.
-    if (this.text.length > 16_384 || Date.now() - this.since > 100) this.flush();
+    // The first of several goes out at once and the rest is joined, by the clock too: a cell that never yields to the event
+    // loop still shows what it prints.
+    if (this.text.length > 16_384 || Date.now() - this.lastSent > 50) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), 50).unref();
   }
 
@@ -57,6 +57,7 @@ export class StreamBuffer {
     if (this.text === '') return;
     const text = this.text;
     this.text = '';
+    this.lastSent = Date.now();
     this.send(this.name, text);
   }
 }

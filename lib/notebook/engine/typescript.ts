@@ -12,6 +12,7 @@ import path from 'node:path';
 import type { Converter, ConvertResult } from 'tslab/dist/converter';
 import type { ConsoleInterface, Executor } from 'tslab/dist/executor';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
+import { expandShorthand } from './shorthand';
 import { type CompiledScript, SourceMaps } from './source-maps';
 
 /** The folder that holds package.json: two levels above lib/notebook and dist/notebook alike. */
@@ -54,6 +55,8 @@ let loaded: Loaded | undefined;
 let workingDirectory: string = process.cwd();
 // What `transpileModule` compiled since the last conversion ended.
 let compiled: CompiledScript[] = [];
+// The names that earlier cells of the session that converts declared.
+let earlier: ReadonlySet<string> = new Set();
 
 /** A converter and an executor whose relative imports start from `cwd`. */
 export function createEngine(cwd: string, console: ConsoleInterface): Engine {
@@ -67,6 +70,7 @@ export function createEngine(cwd: string, console: ConsoleInterface): Engine {
     ...converter,
     convert(previous, source) {
       compiled = [];
+      earlier = new Set(Object.keys(executor.locals));
       const result = converter.convert(previous, source);
       const scripts = compiled;
       compiled = [];
@@ -92,8 +96,9 @@ export function createEngine(cwd: string, console: ConsoleInterface): Engine {
     },
   };
   const converters = { node: watching, browser: watching, close: () => converter.close() };
+  const executor = tslab.createExecutor(cwd, converters, console);
   return {
-    executor: tslab.createExecutor(cwd, converters, console),
+    executor,
     maps,
     expect: (name, source, report) => {
       next = { name, source, report };
@@ -154,7 +159,8 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
     transpileModule: (input: string, options: TypeScript.TranspileOptions) => {
       const { code, map: first } = splitInlineMap(input);
       const compilerOptions = { ...options.compilerOptions, sourceMap: true };
-      const result = ts.transpileModule(code, { ...options, compilerOptions });
+      const before = [expandShorthand(ts, (name) => earlier.has(name))];
+      const result = ts.transpileModule(code, { ...options, compilerOptions, transformers: { before } });
       const outputText = result.outputText.replace(/\n?\/\/# sourceMappingURL=\S+\s*$/, '\n');
       if (first && result.sourceMapText) {
         compiled.push({ output: outputText, maps: [first, JSON.parse(result.sourceMapText)] });

@@ -67,11 +67,11 @@ export class KernelProcess {
 
   /** What it printed last, outside of cells' own outputs: TensorFlow's and Node's complaints. */
   lastLines(count: number = 15): string[] {
-    return this.output
-      .trimEnd()
+    // V8's own stack of addresses tells a notebook's author nothing.
+    const lines = this.output
       .split('\n')
-      .slice(-count)
-      .filter((line) => line.trim() !== '');
+      .filter((line) => line.trim() !== '' && !/^\s*\d+: 0x[0-9a-f]+/.test(line));
+    return lines.slice(-count);
   }
 
   private end(options: KernelOptions, reason: string): void {

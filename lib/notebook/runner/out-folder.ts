@@ -7,13 +7,26 @@ import { UsageError } from './select';
 export function prepareOutFolder(folder: string): void {
   const probe = path.join(folder, `.write-test-${process.pid}`);
   try {
-    fs.mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     // Big enough that a full disk shows itself.
     fs.writeFileSync(probe, Buffer.alloc(64 * 1024, 1));
+    fs.rmSync(probe);
   } catch (error) {
+    // What was written of it on a full disk.
+    if (fs.existsSync(probe)) fs.rmSync(probe, { force: true });
     throw new UsageError(describeWriteError(folder, error));
-  } finally {
-    fs.rmSync(probe, { force: true });
+  }
+}
+
+// One level at a time: Node's own recursive way never returns where a file system denies that the parent exists (/proc).
+function makeFolders(folder: string): void {
+  if (fs.existsSync(folder)) return;
+  makeFolders(path.dirname(folder));
+  try {
+    fs.mkdirSync(folder);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
@@ -26,6 +39,7 @@ export function describeWriteError(target: string, error: unknown): string {
     EACCES: 'writing there is not allowed. Name another folder with --out',
     EPERM: 'writing there is not allowed. Name another folder with --out',
     EROFS: 'the file system is read-only. Name another folder with --out',
+    ENOENT: 'folders can not be made there. Name another folder with --out',
     ENOTDIR: 'a part of that path is a file. Name another folder with --out',
     EEXIST: 'there is a file of that name. Name another folder with --out',
     EISDIR: 'there is a folder of that name',
