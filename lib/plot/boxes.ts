@@ -1,5 +1,6 @@
 /** Boxes on an image: what is there, what was found, and how sure the detector was. */
 import type { SKRSContext2D } from 'canvas';
+import { iou } from '../boxes/geometry';
 import type { Box, Detection, GroundTruth } from '../boxes/types';
 import type { RgbImage } from '../data/types';
 import { loadCanvas } from './canvas';
@@ -21,6 +22,11 @@ export interface DrawBoxesOptions {
   scoreThreshold?: number;
   /** Which ground truth has a label: all, none, or only what no drawn detection of its class covers (IoU of 0.5), unless told. */
   groundTruthLabels?: 'all' | 'missed' | 'none';
+  /**
+   * What stands at detections: class and score, the score alone, or nothing. Unless told, class and score; where they would
+   * cover a fifth of the picture, only the surest detection of each class has its name, and the others their scores.
+   */
+  detectionLabels?: 'full' | 'score' | 'none';
   /** Shown pixels per image pixel. Unless told, small images are enlarged to about 400 pixels, large ones shrunk to 720. */
   scale?: number;
   /** Instead of `scale`: the width to show the image at, in CSS pixels. */
@@ -74,7 +80,7 @@ export async function drawBoxes(image: RgbImage, options: DrawBoxesOptions): Pro
   context.imageSmoothingQuality = 'high';
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
 
-  const items = toItems(options, scale);
+  const items = toItems(image, options, scale);
   context.scale(pixelRatio, pixelRatio);
   const size = { width: canvas.width / pixelRatio, height: canvas.height / pixelRatio };
   // The surest detection last: where boxes cover each other, it is on top.
@@ -122,7 +128,7 @@ function toRgba(image: RgbImage): Uint8ClampedArray {
 }
 
 /** Everything to draw, in picture coordinates, the most important first: it gets the best place for its label. */
-function toItems(options: DrawBoxesOptions, scale: number): Item[] {
+function toItems(image: RgbImage, options: DrawBoxesOptions, scale: number): Item[] {
   const { classes, groundTruth = [], detections = [], scoreThreshold = 0.3 } = options;
   const nameOf = (label: number, what: string): string => {
     const name = classes[label];
@@ -142,9 +148,20 @@ function toItems(options: DrawBoxesOptions, scale: number): Item[] {
     .map((detection, i) => ({ detection, what: `detections[${i}]` }))
     .filter(({ detection }) => detection.score >= scoreThreshold)
     .sort((a, b) => b.detection.score - a.detection.score);
-  const found = shown.map(({ detection, what }): Item => {
+  const fullLabels = shown.map(
+    ({ detection, what }) => `${nameOf(detection.label, what)} ${detection.score.toFixed(2)}`,
+  );
+  const pictureArea = image.width * image.height * scale * scale;
+  const crowded = fullLabels.reduce((sum, text) => sum + roughArea(text), 0) > 0.2 * pictureArea;
+  const named = new Set<number>();
+  const found = shown.map(({ detection, what }, i): Item => {
     const name = nameOf(detection.label, what);
-    const wordings = [`${name} ${detection.score.toFixed(2)}`, name, shorten(name)];
+    const isFirst = !named.has(detection.label);
+    named.add(detection.label);
+    const policy = options.detectionLabels ?? (crowded && !isFirst ? 'score' : 'full');
+    const score = detection.score.toFixed(2).replace(/^0/, '');
+    const wordings =
+      policy === 'full' ? [fullLabels[i], name, shorten(name)] : policy === 'score' ? [score] : [];
     return {
       kind: 'found',
       box: scaled(detection.box, what),
@@ -172,13 +189,9 @@ function toItems(options: DrawBoxesOptions, scale: number): Item[] {
   return [...found, ...truth];
 }
 
-/** Intersection over union; here and not from `boxes`, because plots depend on nothing that needs tensors. */
-function iou(a: Box, b: Box): number {
-  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
-  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
-  if (width <= 0 || height <= 0) return 0;
-  const area = (box: Box): number => (box[2] - box[0]) * (box[3] - box[1]);
-  return (width * height) / (area(a) + area(b) - width * height);
+/** About what a label covers, in square pixels: letters of this size are 7 pixels wide on average. */
+function roughArea(text: string): number {
+  return (7 * text.length + 2 * labelPadding) * labelHeight;
 }
 
 function shorten(name: string): string {

@@ -76,9 +76,9 @@ export function createProgress(options: ProgressOptions): Progress {
   let shownAt = -Infinity;
   let shownOnce = false;
   let ended = false;
-  let last: { step: number; fields: ProgressFields } = { step: 0, fields: {} };
+  let last: { step: number; fields: ProgressFields } | undefined;
 
-  const show = (done: boolean, now: number): void => {
+  const show = (last: { step: number; fields: ProgressFields }, done: boolean, now: number): void => {
     const left = done ? 0 : total === null ? null : speed.timeFor(total - last.step);
     const secondsLeft = left === null ? null : Math.round(left / 100) / 10;
     const state: ProgressState = { label, step: last.step, total, secondsLeft, done, fields: last.fields };
@@ -104,13 +104,13 @@ export function createProgress(options: ProgressOptions): Progress {
       last = { step, fields };
       const least = displaySink() || stream.isTTY ? interval : logInterval;
       // A log's first line comes after 10 seconds: short work need not announce itself.
-      if (now - (shownOnce || least === interval ? shownAt : start) >= least) show(false, now);
+      if (now - (shownOnce || least === interval ? shownAt : start) >= least) show(last, false, now);
     },
     done(fields) {
       if (ended) return;
       ended = true;
-      last = { step: last.step, fields: fields ?? last.fields };
-      show(true, clock());
+      // Work that found nothing to do (everything in the cache, say) leaves no trace.
+      if (last) show({ step: last.step, fields: fields ?? last.fields }, true, clock());
     },
   };
 }
