@@ -45,11 +45,22 @@ export interface BuildOptions {
   line: (text: string) => void;
 }
 
-/** `network`: the failure is one of the network and worth remembering for a while. */
-export type Built = { ok: true; directory: string; tensorflow: string } | (Failure & { network?: boolean });
+/** `early`: it failed before anything was fetched, so that trying again costs nothing. */
+export type Built = { ok: true; directory: string; tensorflow: string } | (Failure & { early?: boolean });
 
-/** Older TensorFlows do not have the headers where the binding's sources look for them. */
-const fallbackVersions = '>=2.17,<3';
+/**
+ * What pip is asked for, in this order, until the index has it: wheels for pip's own Python first, since a mirror or a folder
+ * of wheels most likely has those; then for others, since a new Python is not served at once. Older TensorFlows than 2.17
+ * do not have the headers where the binding's sources look for them.
+ */
+const attempts: readonly { tensorflow: string; python?: string }[] = [
+  { tensorflow: wantedTensorFlow },
+  { tensorflow: wantedTensorFlow, python: '3.12' },
+  { tensorflow: wantedTensorFlow, python: '3.11' },
+  { tensorflow: wantedTensorFlow, python: '3.13' },
+  { tensorflow: '>=2.17,<3' },
+  { tensorflow: '>=2.17,<3', python: '3.12' },
+];
 const compileSeconds = 600;
 const again = 'npm run prepare-backend';
 
@@ -57,16 +68,17 @@ const again = 'npm run prepare-backend';
 export async function buildTensorFlow(options: BuildOptions): Promise<Built> {
   const { variant, directory } = options;
   const tools = findTools();
-  if ('reason' in tools) return tools;
+  if ('reason' in tools) return { ...tools, early: true };
   const root = tensorflowCache();
   const base = { ...tools, variant, directory };
   let plan = preparationPlan({ ...base, tensorflow: wantedTensorFlow });
   const free = freeBytes(root);
   if (free < plan.needBytes) {
-    return failure(
+    const tight = failure(
       `${root} has ${formatBytes(free)} free, and preparing TensorFlow needs ${formatBytes(plan.needBytes)}`,
       'Make room there, or set DETLAB_CACHE to a folder on a larger disk.',
     );
+    return { ...tight, early: true };
   }
   const size = variant === 'cpu' ? 'some 260 MB' : 'some 3 GB';
   options.line(
@@ -76,15 +88,14 @@ export async function buildTensorFlow(options: BuildOptions): Promise<Built> {
   for (const name of ['tmp', 'stubs']) fs.mkdirSync(path.join(directory, name), { recursive: true });
 
   const deadline = Date.now() + options.timeoutSeconds * 1000;
-  let fetched = await fetchWheels(plan, deadline, options, wantedTensorFlow);
-  if (fetched.how === 'failed' && hasNoVersion(fetched) && !isNetworkTrouble(fetched)) {
-    options.line(
-      `The package index has no TensorFlow ${wantedTensorFlow} for this machine; asking for ${fallbackVersions}.`,
-    );
-    plan = preparationPlan({ ...base, tensorflow: fallbackVersions });
-    fetched = await fetchWheels(plan, deadline, options, fallbackVersions);
+  let fetched: Outcome | undefined;
+  for (const { tensorflow, python } of attempts) {
+    plan = preparationPlan({ ...base, tensorflow, python });
+    fetched = await fetchWheels(plan, deadline, options, tensorflow);
+    // Only a wheel that the index does not have is worth another question.
+    if (fetched.how !== 'failed' || !hasNoVersion(fetched) || isNetworkTrouble(fetched)) break;
   }
-  if (fetched.how !== 'done') return fetchFailure(fetched);
+  if (fetched?.how !== 'done') return fetchFailure(fetched as Outcome);
 
   const tensorflow = await unpack(plan, options);
   if (typeof tensorflow !== 'string') return tensorflow;
@@ -156,28 +167,25 @@ function isNetworkTrouble(outcome: Outcome): boolean {
   return signs.test(outcome.output);
 }
 
-function fetchFailure(outcome: Outcome): Built {
+function fetchFailure(outcome: Outcome): Failure {
   const reach = `Check the network and pip's index and proxy settings; then: ${again}`;
   const seconds = `${Math.round(outcome.seconds)} s`;
   if (outcome.how === 'timeout') {
     const slow = `On a slow network give it more seconds: DETLAB_PREPARE_TIMEOUT=1800 ${again}`;
-    return { ...failure(`the download was not done after ${seconds}`, slow), network: true };
+    return failure(`the download was not done after ${seconds}`, slow);
   }
   if (outcome.how === 'stalled') {
-    return { ...failure(`the download stood still and was given up after ${seconds}`, reach), network: true };
+    return failure(`the download stood still and was given up after ${seconds}`, reach);
   }
   if (/No space left on device/i.test(outcome.output)) {
     return failure('the disk became full', 'Make room, or set DETLAB_CACHE to a folder on a larger disk.');
   }
   if (isNetworkTrouble(outcome)) {
-    return { ...failure(`pip could not reach its package index (${seconds})`, reach), network: true };
+    return failure(`pip could not reach its package index (${seconds})`, reach);
   }
   if (hasNoVersion(outcome)) {
-    const remedy = 'TensorFlow has wheels for Linux with glibc 2.27 or newer.';
-    return {
-      ...failure('the package index has no TensorFlow wheel for this machine', remedy),
-      network: true,
-    };
+    const remedy = `TensorFlow has wheels for Linux with glibc 2.27 or newer. If this is one: ${reach}`;
+    return failure("pip's package index has no TensorFlow wheel for this machine", remedy);
   }
   return failure(`pip failed: ${lastError(outcome)}`, reach);
 }

@@ -16,6 +16,8 @@ export interface PlanInput {
   variant: Variant;
   /** `2.21.0`, or a range that pip understands (`>=2.17,<3`). */
   tensorflow: string;
+  /** The Python whose wheels are asked for, `3.12`; left out: pip's own. Any will do: only libraries and headers are used. */
+  python?: string;
   /** pip as a command: `['/usr/bin/python3', '-m', 'pip']`. */
   pip: string[];
   /** The C++ compiler: `/usr/bin/c++`. */
@@ -56,9 +58,6 @@ const headers = ['tensorflow/c', 'tensorflow/core/platform', 'xla/tsl', 'tsl', '
   (name) => `tensorflow/include/${name}/`,
 );
 
-/** The wheels' CPython tag: any will do, since only libraries and headers are used. 3.12 is what most releases have. */
-const pythonVersion = '3.12';
-
 /** The commands of a preparation. Pure. */
 export function preparationPlan(input: PlanInput): PreparationPlan {
   const { variant, pip, directory } = input;
@@ -67,7 +66,7 @@ export function preparationPlan(input: PlanInput): PreparationPlan {
   // pip's own patience is cut down: an index out of reach is then told in a minute, not in ten.
   const patience = ['--retries', '1', '--timeout', '15'];
   const plain = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off', '--no-cache-dir'];
-  const wheels = ['--only-binary=:all:', '--python-version', pythonVersion];
+  const wheels = ['--only-binary=:all:', ...(input.python ? ['--python-version', input.python] : [])];
   const cpu = variant === 'cpu';
   // TensorFlow finds CUDA's wheels by paths relative to its own file: their layout is kept, and the binding points there.
   const site = path.join(directory, 'site');

@@ -46,6 +46,7 @@ function endGroup(pid: number): void {
 export function runBounded(command: Command, options: RunOptions): Promise<Outcome> {
   const start = Date.now();
   const seconds = (): number => (Date.now() - start) / 1000;
+  options.onProgress?.(0, 0);
   return new Promise((resolve) => {
     // A group of its own, so that the whole of it can be ended: pip starts processes too.
     const child = spawn(command.file, command.args, {

@@ -21,7 +21,7 @@ export interface PrepareOptions {
   log?: (line: string) => void;
   /** Told each step, about twice a second. */
   onProgress?: (progress: PrepareProgress) => void;
-  /** Try again although a download failed within the last hour, and try what is there anew. */
+  /** Try again although it failed within the last hour, and try what is there anew. */
   force?: boolean;
   /** `true`: the CUDA build; `false`: the CPU build; left out: CUDA where an NVIDIA GPU is there. */
   gpu?: boolean;
@@ -46,7 +46,7 @@ export type Preparation =
     }
   | Failure;
 
-/** How long a failed download is remembered, so that each `npm start` does not wait for it again. */
+/** How long a failure is remembered, so that each `npm start` does not wait for the same again. */
 const rememberMs = 60 * 60_000;
 
 /**
@@ -156,7 +156,7 @@ async function prepareVariant(
     const line = (text: string): void => printer.line(text);
     const built = await buildTensorFlow({ variant, directory, timeoutSeconds, stallSeconds, report, line });
     if (!built.ok) {
-      if (built.network) rememberFailure(root, variant, built);
+      if (!built.early) rememberFailure(root, variant, built);
       return { ok: false, reason: built.reason, remedy: built.remedy };
     }
     fs.rmSync(path.join(root, 'failed.json'), { force: true });
