@@ -1,15 +1,18 @@
 /** Everything that training needs registered with TensorFlow.js, in one call. */
 import { tf } from '../tf';
 import { registerConvolutionGradients } from './conv-gradients';
+import { registerCorrections } from './corrections';
 import { registerZeroGradients } from './gradients';
 import { registerWasmKernels } from './wasm';
 
 /**
  * Registers detlab's kernels and gradients: zero gradients for comparisons, convolution gradients with dilations and explicit
- * padding, and, where the wasm backend's package is imported, its missing kernels. Any number of calls does what one does.
+ * padding, the gradients that tfjs gets wrong, and, where the wasm backend's package is imported, its missing kernels. Any
+ * number of calls does what one does.
  */
 export function registerKernels(): void {
   registerZeroGradients();
   registerConvolutionGradients();
+  registerCorrections();
   if (tf.getKernel('Conv2D', 'wasm')) registerWasmKernels();
 }
