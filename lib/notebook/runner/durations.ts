@@ -3,6 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { cacheDirectory } from '../../tensor/cache';
 
+/** An estimate, and whether it is of the whole notebook or of the running cell alone. */
+export interface TimeLeft {
+  seconds: number;
+  of: 'notebook' | 'cell';
+}
+
 type Table = Record<string, { seconds: number; cells: number[] }>;
 
 /** The last durations, kept in the user's cache; a cache that can't be used only costs the estimate. */
@@ -32,15 +38,15 @@ export class Durations {
   }
 
   /**
-   * Seconds left, by what cells took before and by what the running one says of itself. `undefined` where neither tells.
-   * `cell` counts from 1; 0 while the kernel starts.
+   * What is left, by what cells took before and by what the running one says of itself (`own`); `undefined` where neither
+   * tells. `cell` counts from 1; 0 while the kernel starts.
    */
-  left(key: string, cell: number, cellSeconds: number, own?: number): number | undefined {
+  left(key: string, cell: number, cellSeconds: number, own?: number): TimeLeft | undefined {
     const known = this.table[key]?.cells;
-    if (!known) return own;
-    let left = own ?? Math.max(0, (known[cell - 1] ?? 0) - cellSeconds);
-    for (let i = Math.max(0, cell); i < known.length; i++) left += known[i]!;
-    return left;
+    if (!known) return own === undefined ? undefined : { seconds: own, of: 'cell' };
+    let seconds = own ?? Math.max(0, (known[cell - 1] ?? 0) - cellSeconds);
+    for (let i = Math.max(0, cell); i < known.length; i++) seconds += known[i]!;
+    return { seconds, of: 'notebook' };
   }
 
   save(key: string, seconds: number, cells: readonly number[]): void {

@@ -184,7 +184,8 @@ async function runOne(
     `${name}: ${plan.profile} profile${before === undefined ? '' : `, took ${clock(before)} last time`}`,
   );
   const onProgress = (run: RunProgress): void => {
-    const left = durations.left(key, run.cell, run.cellSeconds, run.progress?.secondsLeft);
+    const own = run.progress?.done ? undefined : run.progress?.secondsLeft;
+    const left = durations.left(key, run.cell, run.cellSeconds, own);
     line.update(progressText(run, left), `${name} ${run.cell}`);
   };
   const env = {

@@ -1,4 +1,5 @@
 /** One line that says where a run stands: rewritten in place in a terminal, now and then a line elsewhere. */
+import type { TimeLeft } from './durations';
 import type { RunProgress } from './run-notebook';
 
 /** The part of a stream that a status line needs. */
@@ -49,17 +50,22 @@ export class StatusLine {
   }
 }
 
-/** `01-scratchdet  cell 5/14  training: step 120/400  loss 2.31  0:42, about 1:10 left`. */
-export function progressText(run: RunProgress, secondsLeft: number | undefined): string {
-  const parts = [run.name, run.cell === 0 ? 'starting' : `cell ${run.cell}/${run.cells}`];
+/**
+ * `01-scratchdet  cell 5/14  0:42, about 1:10 left  training 120/400  loss 2.31`: what matters most comes first, since a
+ * narrow terminal cuts the end.
+ */
+export function progressText(run: RunProgress, left: TimeLeft | undefined): string {
+  const inCell = left?.of === 'cell' ? ' in this cell' : '';
+  const time = left
+    ? `${clock(run.seconds)}, about ${clock(left.seconds)} left${inCell}`
+    : clock(run.seconds);
+  const parts = [run.name, run.cell === 0 ? 'starting' : `cell ${run.cell}/${run.cells}`, time];
   const p = run.progress;
   if (p && !p.done) {
-    const step = p.total > 0 ? ` ${p.step}/${p.total}` : '';
-    const fields = Object.entries(p.fields ?? {}).map(([name, value]) => `${name} ${value}`);
-    parts.push([`${p.label}${step}`, ...fields].join('  '));
+    parts.push(p.total > 0 ? `${p.label} ${p.step}/${p.total}` : p.label);
+    parts.push(...Object.entries(p.fields ?? {}).map(([name, value]) => `${name} ${value}`));
   }
-  const left = secondsLeft === undefined ? '' : `, about ${clock(secondsLeft)} left`;
-  return `${parts.join('  ')}  ${clock(run.seconds)}${left}`;
+  return parts.join('  ');
 }
 
 /** `0:42`, `12:05`, `1:02:03`. */
