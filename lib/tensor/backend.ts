@@ -1,6 +1,5 @@
 /** Chooses the TensorFlow.js backend that everything runs on, and says which and why. */
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { registerKernels } from './kernels/register';
 import {
   type BackendName,
@@ -158,8 +157,8 @@ async function startWebgpu(
   reason: string,
 ): Promise<BackendInfo> {
   const scope = globalThis as { navigator?: object };
-  // Both are ES modules, and the backend registers itself only if it finds navigator.gpu when it is imported.
-  const dawn = (await import(pathToFileURL(projectRequire.resolve('webgpu')).href)) as {
+  // The backend registers itself only if it finds navigator.gpu when it is loaded.
+  const dawn = projectRequire('webgpu') as {
     create(flags: string[]): object;
     globals: object;
   };

@@ -100,16 +100,14 @@ export async function findWebgpu(
 ): Promise<Finding<{ version: string; adapter: string; software: boolean }>> {
   const missing = webgpuPackages.filter((name) => packageDirectory(name) === undefined);
   const core = packageVersion('@tensorflow/tfjs') ?? '4.22.0';
+  const install = `npm install --no-save webgpu @tensorflow/tfjs-backend-webgpu@${core}`;
   if (missing.length > 0) {
-    return {
-      usable: false,
-      reason: `not installed: ${missing.join(', ')}`,
-      remedy: `npm install --no-save webgpu @tensorflow/tfjs-backend-webgpu@${core}`,
-    };
+    return { usable: false, reason: `not installed: ${missing.join(', ')}`, remedy: install };
   }
   const smoke: Smoke = await smokeRun({ backend: 'webgpu' });
   const driver = 'a graphics driver with Vulkan (Linux: vulkaninfo shows it)';
-  if (!smoke.ok) return { usable: false, reason: smoke.error, remedy: driver };
+  if (!smoke.ok)
+    return { usable: false, reason: smoke.error, remedy: smoke.adapter === '' ? driver : install };
   if (smoke.software && !software) {
     return {
       usable: false,

@@ -70,7 +70,7 @@ export async function buildTensorFlow(options: BuildOptions): Promise<Built> {
   const tools = findTools();
   if ('reason' in tools) return { ...tools, early: true };
   const root = tensorflowCache();
-  const base = { ...tools, variant, directory };
+  const base = { ...tools, variant, directory, arch: process.arch };
   let plan = preparationPlan({ ...base, tensorflow: wantedTensorFlow });
   const free = freeBytes(root);
   if (free < plan.needBytes) {
@@ -103,7 +103,7 @@ export async function buildTensorFlow(options: BuildOptions): Promise<Built> {
   return problem ?? (await moveIntoPlace(tensorflow, tools.compiler, options));
 }
 
-type Tools = Omit<PlanInput, 'variant' | 'directory' | 'tensorflow'>;
+type Tools = Omit<PlanInput, 'variant' | 'arch' | 'directory' | 'tensorflow'>;
 
 /** What the preparation needs from this machine, or what is missing of it and the command that brings it. */
 export function findTools(): Tools | Failure {

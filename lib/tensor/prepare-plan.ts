@@ -14,6 +14,8 @@ export interface Command {
 /** What the plan is made of; all paths absolute. */
 export interface PlanInput {
   variant: Variant;
+  /** `x64` or `arm64`, as Node names it. */
+  arch: string;
   /** `2.21.0`, or a range that pip understands (`>=2.17,<3`). */
   tensorflow: string;
   /** The Python whose wheels are asked for, `3.12`; left out: pip's own. Any will do: only libraries and headers are used. */
@@ -68,6 +70,8 @@ export function preparationPlan(input: PlanInput): PreparationPlan {
   const plain = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off', '--no-cache-dir'];
   const wheels = ['--only-binary=:all:', ...(input.python ? ['--python-version', input.python] : [])];
   const cpu = variant === 'cpu';
+  // For arm64 there is no tensorflow-cpu: the plain package is the CPU build there.
+  const wheel = input.arch === 'x64' ? 'tensorflow-cpu' : 'tensorflow';
   // TensorFlow finds CUDA's wheels by paths relative to its own file: their layout is kept, and the binding points there.
   const site = path.join(directory, 'site');
   const tensorflowDirectory = cpu ? path.join(directory, 'tensorflow') : path.join(site, 'tensorflow');
@@ -80,7 +84,7 @@ export function preparationPlan(input: PlanInput): PreparationPlan {
         ...plain,
         '--dest',
         path.join(directory, 'wheel'),
-        `tensorflow-cpu${version}`,
+        `${wheel}${version}`,
       ]
     : [
         'install',

@@ -58,7 +58,7 @@ export function progressPrinter(
     progress(progress) {
       const text = progressText(progress);
       if (live) {
-        stream.write(`\r\x1b[K${text.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`);
+        stream.write(`\r\x1b[K${text.slice(0, Math.max(20, (stream.columns || 80) - 1))}`);
         open = true;
         return;
       }

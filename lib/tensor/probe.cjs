@@ -6,14 +6,14 @@ const path = require('node:path');
 const { createRequire } = require('node:module');
 const util = require('node:util');
 
+const report = { ok: false, version: '', gpu: false, software: false, adapter: '' };
+
 async function main(options) {
   const require = createRequire(path.join(__dirname, '..', '..', 'package.json'));
   console.warn = () => {};
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   util.isNullOrUndefined = (value) => value === null || value === undefined;
   util.isArray = Array.isArray;
-  const report = { ok: false, version: '', gpu: false, software: false, adapter: '' };
-
   let tf;
   if (options.backend === 'tensorflow') {
     const binding = require(options.binding);
@@ -74,5 +74,5 @@ async function main(options) {
 const answer = (report) =>
   process.stdout.write(`\n@probe ${JSON.stringify(report)}\n`, () => process.exit(report.ok ? 0 : 1));
 main(JSON.parse(process.argv[2])).then(answer, (error) =>
-  answer({ ok: false, error: String(error?.message ?? error) }),
+  answer({ ...report, error: String(error?.message ?? error).split('\n')[0] }),
 );

@@ -3,6 +3,7 @@ import { type PlanInput, preparationPlan } from '../../lib/tensor/prepare-plan';
 
 const input: PlanInput = {
   variant: 'cpu',
+  arch: 'x64',
   tensorflow: '2.21.0',
   pip: ['/usr/bin/python3', '-m', 'pip'],
   compiler: '/usr/bin/c++',
@@ -79,6 +80,10 @@ describe('the plan for an NVIDIA GPU', () => {
   it('asks for more room on the disk', () => {
     expect(plan.needBytes).toBeGreaterThan(5 * preparationPlan(input).needBytes);
   });
+});
+
+it('takes the package that has a CPU build for arm64', () => {
+  expect(preparationPlan({ ...input, arch: 'arm64' }).fetch.args.at(-1)).toBe('tensorflow==2.21.0');
 });
 
 it('asks for the wheels of another Python', () => {
