@@ -1,7 +1,7 @@
 /** Finds the parts of a folder in VOC layout and says what is missing when it is not one. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { nearestName } from './nearest';
+import { nearest } from '../tensor/nearest';
 
 /** What a VOC folder holds. */
 export interface VocLayout {
@@ -49,7 +49,7 @@ export async function readVocLayout(folder: string): Promise<VocLayout> {
 export async function readImageSet(layout: VocLayout, split: string): Promise<string[]> {
   const file = path.join(layout.folder, 'ImageSets', 'Main', `${split}.txt`);
   if (!layout.imageSets.includes(split)) {
-    const hint = nearestName(split, layout.imageSets);
+    const hint = nearest(split, layout.imageSets);
     throw new Error(
       `There is no image set "${split}" (${file}). Available: ${layout.imageSets.join(', ')}.` +
         (hint ? ` Did you mean "${hint}"?` : ''),

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Box, GroundTruth } from '../boxes/types';
 import { readImage, readImageHeader } from './image';
-import { nearestName } from './nearest';
+import { nearest } from '../tensor/nearest';
 import { splitDataset } from './split';
 import type { DetectionDataset, Example } from './types';
 import { parseVocAnnotation, type VocAnnotation, type VocObject } from './voc-annotation';
@@ -209,7 +209,7 @@ function classesIn(annotations: Iterable<VocAnnotation>): string[] {
 }
 
 function unknownClass(file: string, index: number, name: string, classes: readonly string[]): string {
-  const hint = nearestName(name, classes);
+  const hint = nearest(name, classes);
   return (
     `${file}: object ${index} is of class "${name}", which is not one of ${classes.join(', ')}.` +
     `${hint ? ` Did it mean "${hint}"?` : ''} Add it to classes, or set ignoreUnknownClasses to leave such objects out.`

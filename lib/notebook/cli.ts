@@ -123,10 +123,7 @@ async function prepareCommand(words: string[]): Promise<number> {
   }
   const { prepareTensorFlow } = await import('../tensor/prepare.js');
   const prepared = await prepareTensorFlow({ force: true });
-  if (prepared.ok) {
-    console.log(`TensorFlow ${prepared.tensorflow} (${prepared.variant}) is ready in ${prepared.directory}.`);
-    return 0;
-  }
+  if (prepared.ok) return 0;
   console.error(`TensorFlow could not be prepared: ${prepared.reason}. What would help: ${prepared.remedy}`);
   return 1;
 }

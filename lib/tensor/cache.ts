@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { makeFolders } from './folders';
 
 /** Where the cache should be, by `DETLAB_CACHE`, then the platform's convention (XDG on Linux). Not created, not checked. */
 export function preferredCacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
@@ -60,7 +61,7 @@ function notOurs(folder: string): string | undefined {
 /** Creates the folder and writes into it, since permissions alone don't tell (read-only mounts, full disks). */
 function tryFolder(folder: string): string | undefined {
   try {
-    fs.mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     const probe = path.join(folder, `.write-test-${process.pid}`);
     fs.writeFileSync(probe, 'x');
     fs.rmSync(probe);

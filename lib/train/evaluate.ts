@@ -4,6 +4,7 @@ import type { Detection, GroundTruth } from '../boxes/types';
 import type { Batch, Loader } from '../data/loader';
 import { unfitBox } from '../data/transforms/geometric';
 import type { SsdDetector } from '../models/ssd-detector';
+import { interruptSignal } from './interrupt';
 import { batchTensor } from './train-ssd';
 
 /** What a detector found in each image of a data set, beside what is there. */
@@ -36,6 +37,7 @@ export async function detectAll(
   const groundTruth: GroundTruth[][] = [];
   const detections: Detection[][] = [];
   for await (const batch of loader.epoch(0)) {
+    interruptSignal()?.throwIfAborted();
     const images = batchTensor(batch);
     const found = await detector.detect(images, detection);
     images.dispose();

@@ -1,11 +1,7 @@
 /** Training an SSD: what `train` needs to know of its targets and its loss. */
 import type { Batch } from '../data/loader';
 import { multiboxLoss, type MultiboxLossOptions } from '../losses/multibox';
-import {
-  encodeTargets,
-  type EncodeOptions,
-  targetTensors,
-} from '../losses/multibox-targets';
+import { encodeTargets, type EncodeOptions, targetTensors } from '../losses/multibox-targets';
 import type { SsdDetector } from '../models/ssd-detector';
 import { tf } from '../tensor/tf';
 import { train, type TrainOptions, type TrainResult } from './train';

@@ -2,6 +2,7 @@
 import { applyStatistics, type BatchStatistics, type ForwardContext, type Module } from '../nn/module';
 import { tf } from '../tensor/tf';
 import { GradientProbe } from './gradient-probe';
+import { interruptSignal } from './interrupt';
 import type { Schedule } from './schedule';
 import { Sgd, type SgdOptions } from './sgd';
 
@@ -61,6 +62,7 @@ export interface TrainResult {
 
 /**
  * Trains in place. Stops at the first step whose loss or gradient is not finite: a diverged run is a result, not an error.
+ * The kernel's interrupt stops it before the next step; the parameters then are those of the last one.
  * @throws when the loader ends before `steps` batches, or the model has no parameter to train.
  */
 export async function train<
@@ -81,6 +83,7 @@ export async function train<
   const iterator = batches[Symbol.asyncIterator]();
   try {
     for (let step = 0; step < steps; step++) {
+      interruptSignal()?.throwIfAborted();
       const next = await iterator.next();
       if (next.done) {
         throw new Error(

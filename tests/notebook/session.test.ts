@@ -44,6 +44,23 @@ describe('cells', () => {
     ]);
   });
 
+  test('use names of earlier cells in short for { name: name }', async () => {
+    const { status, outputs } = await runCells([
+      `const { a, rest } = { a: 1, rest: [2, 3] };\nlet b = 5;\nimport { createRandom } from 'detlab';`,
+      `({ a, inner: { rest }, own: ((a: string) => ({ a }))('mine') })`,
+      `({ b } = { b: 7 });\nconst c = 'here';\n({ b, c })`,
+      `typeof { createRandom }.createRandom`,
+      `({ b = 9 } = {} as { b?: number });\nb`,
+    ]);
+    expect(status).toBe('ok');
+    expect(resultOf(outputs[1]!)).toEqual({
+      'text/plain': "{ a: 1, inner: { rest: [ 2, 3 ] }, own: { a: 'mine' } }",
+    });
+    expect(resultOf(outputs[2]!)).toEqual({ 'text/plain': "{ b: 7, c: 'here' }" });
+    expect(resultOf(outputs[3]!)).toEqual({ 'text/plain': "'function'" });
+    expect(resultOf(outputs[4]!)).toEqual({ 'text/plain': '9' });
+  });
+
   test('fail with the lines of their own source', async () => {
     const { status, outputs } = await runCells([
       `// The failing function lives in another cell than its call.\nfunction check(x: number): number {\n  if (x > 1) throw new RangeError(\`too big: \${x}\`);\n  return x;\n}`,

@@ -1,5 +1,5 @@
 /** How hard a set of scenes is: one typed setting each, from first steps to crowds of small things. */
-import { nearestName } from '../nearest';
+import { nearest } from '../../tensor/nearest';
 
 /** The twelve VOC classes with enough art for experiments. */
 export const coreClasses: readonly string[] = [
@@ -141,7 +141,7 @@ export function resolveDifficulty(difficulty: SceneDifficultyName | SceneDifficu
   if (typeof difficulty === 'string') {
     if (Object.hasOwn(sceneDifficulties, difficulty)) return sceneDifficulties[difficulty];
     const names = Object.keys(sceneDifficulties);
-    const hint = nearestName(difficulty, names);
+    const hint = nearest(difficulty, names);
     const known = `The difficulties are ${names.join(', ')}.`;
     throw new Error(
       `There is no difficulty "${String(difficulty)}". ${hint ? `Did you mean "${hint}"? ` : ''}${known}`,

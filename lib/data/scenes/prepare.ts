@@ -6,7 +6,7 @@ import path from 'node:path';
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { cacheDirectory } from '../../tensor/cache';
-import { nearestName } from '../nearest';
+import { nearest } from '../../tensor/nearest';
 import { readVoc, type VocDataset } from '../voc';
 import { makeVocFolders, writeImageSet, writeWhole } from '../voc-write';
 import { castScenes, sceneCounts, type SceneSplit } from './cast';
@@ -197,6 +197,6 @@ async function renderInThreads(
 
 function unknownSplit(split: string): string {
   const names = Object.keys(sceneCounts);
-  const hint = nearestName(split, names);
+  const hint = nearest(split, names);
   return `There is no split "${split}". ${hint ? `Did you mean "${hint}"? ` : ''}The splits are ${names.join(', ')}.`;
 }

@@ -1,6 +1,7 @@
 /** The folder that results go to: made and tried before an hour of computing, not after it. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeFolders } from '../../tensor/folders';
 import { UsageError } from './select';
 
 /** Creates the folder and writes a file into it. @throws UsageError naming folder, reason and what would help. */
@@ -15,18 +16,6 @@ export function prepareOutFolder(folder: string): void {
     // What was written of it on a full disk.
     if (fs.existsSync(probe)) fs.rmSync(probe, { force: true });
     throw new UsageError(describeWriteError(folder, error));
-  }
-}
-
-// One level at a time: Node's own recursive way never returns where a file system denies that the parent exists (/proc).
-function makeFolders(folder: string): void {
-  if (fs.existsSync(folder)) return;
-  makeFolders(path.dirname(folder));
-  try {
-    fs.mkdirSync(folder);
-  } catch (error) {
-    // Another process may have made it meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
