@@ -79,7 +79,7 @@ export * from './tensor/kernels/conv';
 export * from './tensor/kernels/pool';
 export * from './tensor/kernels/register';
 export * from './tensor/ladder';
-export * from './tensor/prepare';
+export * from './tensor/prepare/prepare';
 export * from './tensor/random';
 export * from './tensor/stop-gradient';
 export * from './tensor/tf';

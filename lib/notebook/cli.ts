@@ -121,7 +121,7 @@ async function prepareCommand(words: string[]): Promise<number> {
     );
     return 0;
   }
-  const { prepareTensorFlow } = await import('../tensor/prepare.js');
+  const { prepareTensorFlow } = await import('../tensor/prepare/prepare.js');
   const prepared = await prepareTensorFlow({ force: true });
   if (prepared.ok) return 0;
   console.error(`TensorFlow could not be prepared: ${prepared.reason}. What would help: ${prepared.remedy}`);
@@ -137,7 +137,7 @@ async function testCommand(words: string[]): Promise<number> {
     return 0;
   }
   if (!process.env.DETLAB_BACKEND || process.env.DETLAB_BACKEND === 'tensorflow') {
-    const { prepareTensorFlow } = await import('../tensor/prepare.js');
+    const { prepareTensorFlow } = await import('../tensor/prepare/prepare.js');
     const prepared = await prepareTensorFlow();
     if (!prepared.ok)
       console.log(

@@ -15,9 +15,9 @@ import {
 } from './ladder';
 import { threadCount } from './native';
 import { packageVersion } from './packages';
-import { officialInstallCommand, readFailure } from './prepare';
-import { findTools } from './prepare-build';
-import { findNvidia, folderBytes, formatBytes, freeBytes } from './prepare-tools';
+import { officialInstallCommand, readFailure } from './prepare/prepare';
+import { findTools } from './prepare/build';
+import { findNvidia, folderBytes, formatBytes, freeBytes } from './prepare/tools';
 import { tensorflowCache } from './prepared';
 import { smokeRun } from './smoke';
 

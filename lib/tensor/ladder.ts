@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { nearest } from './nearest';
 import { packageDirectory, packageVersion, tfjsNodePackage } from './packages';
-import { findNvidia } from './prepare-tools';
+import { findNvidia } from './prepare/tools';
 import { findPrepared, napiVersion, type Variant } from './prepared';
 import { type Smoke, smokeBinding, smokeRun } from './smoke';
 

@@ -21,7 +21,7 @@ async function markdown(directory?: string): Promise<MarkdownRenderer> {
     math: ({ tex, display }) => `<math data-display="${display}">${escapeHtml(tex.trim())}</math>`,
     highlight: await createHighlighter(),
     slugger: createSlugger(),
-    pageDirectory: '/work/out',
+    pageDirectory: '/project/out',
     siblings: new Set(['02-other']),
     ...(directory === undefined ? {} : { directory }),
   });
@@ -101,7 +101,7 @@ describe('Markdown', () => {
   });
 
   it('makes links lead from the page to where they led from the notebook', async () => {
-    const render = await markdown('/work/notebooks');
+    const render = await markdown('/project/notebooks');
     const href = (source: string): string | undefined => /href="([^"]*)"/.exec(render(source).html)?.[1];
     expect(href('[x](../lib/losses/focal.ts#L3)')).toBe('../lib/losses/focal.ts#L3');
     expect(href('[x](figures/a.pdf)')).toBe('../notebooks/figures/a.pdf');

@@ -128,7 +128,7 @@ function list(folder: string, names: readonly string[]): number {
 /** Sees to the native backend. Where it can't be had everything runs on what npm alone brings, unless it was asked for. */
 async function prepareBackend(plan: Plan): Promise<boolean> {
   if (plan.backend !== undefined && plan.backend !== 'tensorflow') return true;
-  const { prepareTensorFlow } = await import('../../tensor/prepare.js');
+  const { prepareTensorFlow } = await import('../../tensor/prepare/prepare.js');
   const prepared = await prepareTensorFlow();
   if (prepared.ok) return true;
   const help = `What would help: ${prepared.remedy}`;

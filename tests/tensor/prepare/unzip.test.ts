@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { unzip, zipEntries } from '../../lib/tensor/unzip';
-import { writeZip } from './zip';
+import { unzip, zipEntries } from '../../../lib/tensor/prepare/unzip';
+import { writeZip } from '../zip';
 
 let folder = '';
 let archive = '';

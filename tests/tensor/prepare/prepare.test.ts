@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { prepareTensorFlow, type PrepareOptions } from '../../lib/tensor/prepare';
-import { findPrepared, preparedKey } from '../../lib/tensor/prepared';
-import { goodDownload, makeWorkshop, type Workshop } from './fake-tools';
+import { prepareTensorFlow, type PrepareOptions } from '../../../lib/tensor/prepare/prepare';
+import { findPrepared, preparedKey } from '../../../lib/tensor/prepared';
+import { goodDownload, makeWorkshop, type Workshop } from '../fake-tools';
 
 // The fake compiler's binding is no native code: whether it "runs" is decided here.
 const smoke = vi.hoisted(() => ({
@@ -15,7 +15,7 @@ const smoke = vi.hoisted(() => ({
   adapter: '',
   error: '',
 }));
-vi.mock('../../lib/tensor/smoke', () => ({
+vi.mock('../../../lib/tensor/smoke', () => ({
   smokeBinding: () => Promise.resolve({ ...smoke }),
   smokeRun: () => Promise.resolve({ ...smoke }),
   forgetSmoke: () => undefined,

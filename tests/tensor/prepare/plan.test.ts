@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type PlanInput, preparationPlan } from '../../lib/tensor/prepare-plan';
+import { type PlanInput, preparationPlan } from '../../../lib/tensor/prepare/plan';
 
 const input: PlanInput = {
   variant: 'cpu',
@@ -10,7 +10,7 @@ const input: PlanInput = {
   directory: '/cache/partial',
   tfjsDirectory: '/app/node_modules/@tensorflow/tfjs-node-gpu',
   napiDirectory: '/app/node_modules/node-api-headers',
-  nativeDirectory: '/app/lib/tensor/native',
+  nativeDirectory: '/app/lib/tensor/prepare/native',
 };
 
 describe('the plan for the CPU', () => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { processStart, readHolder, takeLock } from '../../lib/tensor/prepare-lock';
+import { processStart, readHolder, takeLock } from '../../../lib/tensor/prepare/lock';
 
 let folder = '';
 let lock = '';
@@ -55,7 +55,7 @@ it('is left to another machine until that has been silent for long', async () =>
 
 it('keeps processes apart, also when one is killed while it holds the lock', async () => {
   // Each process appends "in" and "out" to a log while it holds the lock; the first one is killed inside.
-  const source = fs.readFileSync(path.join(__dirname, '../../lib/tensor/prepare-lock.ts'), 'utf8');
+  const source = fs.readFileSync(path.join(__dirname, '../../../lib/tensor/prepare/lock.ts'), 'utf8');
   const module = path.join(folder, 'lock.mjs');
   fs.writeFileSync(
     module,

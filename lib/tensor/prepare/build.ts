@@ -2,11 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { dropSymbolTables } from './elf';
-import { packageDirectory, packageVersion, projectRoot, tfjsNodePackage } from './packages';
-import { libraries, type PlanInput, type PreparationPlan, preparationPlan } from './prepare-plan';
-import type { PrepareProgress } from './prepare-progress';
-import { type Outcome, runBounded } from './prepare-run';
-import { findCompiler, findPip, folderBytes, formatBytes, freeBytes } from './prepare-tools';
+import { packageDirectory, packageVersion, projectRoot, tfjsNodePackage } from '../packages';
+import { libraries, type PlanInput, type PreparationPlan, preparationPlan } from './plan';
+import type { PrepareProgress } from './progress';
+import { type Outcome, runBounded } from './run';
+import { findCompiler, findPip, folderBytes, formatBytes, freeBytes } from './tools';
 import {
   addons,
   checkPrepared,
@@ -18,8 +18,8 @@ import {
   tensorflowCache,
   type Variant,
   wantedTensorFlow,
-} from './prepared';
-import { forgetSmoke, smokeBinding } from './smoke';
+} from '../prepared';
+import { forgetSmoke, smokeBinding } from '../smoke';
 import { unzip } from './unzip';
 
 /** Why it did not work, and what would help; one line each. */
@@ -125,7 +125,7 @@ export function findTools(): Tools | Failure {
       `Debian, Ubuntu: sudo apt-get install ${packages.join(' ')}; then: ${again}`,
     );
   }
-  const nativeDirectory = path.join(projectRoot, 'lib', 'tensor', 'native');
+  const nativeDirectory = path.join(projectRoot, 'lib', 'tensor', 'prepare', 'native');
   return { pip, compiler, tfjsDirectory, napiDirectory, nativeDirectory };
 }
 

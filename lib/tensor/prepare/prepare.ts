@@ -1,19 +1,19 @@
 /**
  * Prepares TensorFlow for Node, once, in the user's cache: fetches TensorFlow's own wheel with pip, takes its libraries,
  * and compiles the C++ binding that the npm package `@tensorflow/tfjs-node-gpu` carries against them. This file decides
- * whether there is anything to do and sees to it that one process does it at a time; lib/tensor/prepare-build.ts does it.
+ * whether there is anything to do and sees to it that one process does it at a time; build.ts does it.
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { officialBinding } from './ladder';
-import { tfjsNodePackage } from './packages';
-import { buildTensorFlow, failure, type Failure } from './prepare-build';
-import { takeLock } from './prepare-lock';
-import { type PrepareProgress, type ProgressPrinter, progressPrinter } from './prepare-progress';
-import { endAll } from './prepare-run';
-import { findNvidia } from './prepare-tools';
-import { findPrepared, preparedKey, tensorflowCache, type Variant } from './prepared';
-import { forgetSmoke, smokeBinding } from './smoke';
+import { officialBinding } from '../ladder';
+import { tfjsNodePackage } from '../packages';
+import { buildTensorFlow, failure, type Failure } from './build';
+import { takeLock } from './lock';
+import { type PrepareProgress, type ProgressPrinter, progressPrinter } from './progress';
+import { endAll } from './run';
+import { findNvidia } from './tools';
+import { findPrepared, preparedKey, tensorflowCache, type Variant } from '../prepared';
+import { forgetSmoke, smokeBinding } from '../smoke';
 
 /** Options of `prepareTensorFlow`. */
 export interface PrepareOptions {

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { dropSymbolTables } from '../../lib/tensor/elf';
+import { dropSymbolTables } from '../../../lib/tensor/prepare/elf';
 
 it('cuts an ELF file off behind its last segment, and leaves other files alone', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'detlab-elf-'));

@@ -3,7 +3,7 @@
  * process or touches the disk, so tests can say what a machine with an NVIDIA GPU would do.
  */
 import path from 'node:path';
-import { addons, napiVersion, type Variant } from './prepared';
+import { addons, napiVersion, type Variant } from '../prepared';
 
 /** A program and its arguments; run without a shell. */
 export interface Command {
@@ -30,7 +30,7 @@ export interface PlanInput {
   tfjsDirectory: string;
   /** The folder of `node-api-headers`. */
   napiDirectory: string;
-  /** The folder of our own two C++ files (lib/tensor/native), which keep TensorFlow's log away from notebooks. */
+  /** The folder of our own two C++ files (./native), which keep TensorFlow's log away from notebooks. */
   nativeDirectory: string;
 }
 

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { which } from './packages';
-import type { Command } from './prepare-plan';
+import { which } from '../packages';
+import type { Command } from './plan';
 
 function answers(command: Command, timeoutMs = 20_000): boolean {
   const run = spawnSync(command.file, command.args, { stdio: 'ignore', timeout: timeoutMs });

@@ -1,6 +1,6 @@
 /** Runs a program with limits: a deadline, a limit on silence, and its whole process group ended with it. */
 import { spawn } from 'node:child_process';
-import type { Command } from './prepare-plan';
+import type { Command } from './plan';
 
 /** How a program ended. */
 export interface Outcome {

@@ -1,5 +1,5 @@
 /** Says how a preparation goes: one line that updates in a terminal, a line now and then elsewhere. */
-import { formatBytes } from './prepare-tools';
+import { formatBytes } from './tools';
 
 /** Where a preparation stands. */
 export interface PrepareProgress {
