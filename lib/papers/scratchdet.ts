@@ -92,10 +92,10 @@ const defaultRecipe: ScratchDetRecipe = {
   sceneSize: 192,
   network: smallNetwork,
   batchSize: 16,
-  steps: 700,
-  // The paper's code has none: 10 of 100,000 steps would be lost in it, 20 of 700 keep the first ones from blowing up.
+  steps: 600,
+  // The paper's code has none: 10 of 100,000 steps would be lost in it, 20 of 600 keep the first ones from blowing up.
   warmupSteps: 20,
-  milestones: [560],
+  milestones: [480],
   momentum: 0.9, // the paper's
   weightDecay: 5e-4, // the paper's
   mean: [123, 117, 104], // SSD's

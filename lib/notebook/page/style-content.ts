@@ -5,7 +5,7 @@ main{counter-reset:figure}
 .cell{margin:0 0 1.5rem;position:relative;max-width:60rem}
 .prose>*{max-width:44rem}
 .prose>.scroll,.prose>pre,.prose>.formula{max-width:60rem}
-.prose>.formula{width:fit-content;min-width:min(100%,44rem)}
+.prose>.formula{width:fit-content;min-width:min(100%,44rem);max-width:min(100%,60rem)}
 .prose p,.prose ul,.prose ol,.prose blockquote,.prose dl,.prose figure{margin:0 0 1.05rem}
 .prose>:last-child{margin-bottom:0}
 .prose li{margin:.28rem 0}.prose li>p{margin-bottom:.5rem}
