@@ -6,6 +6,8 @@ const config: ViteUserConfig = defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     testTimeout: 60_000,
+    // The first load of TensorFlow's library, 600 MB, takes its time on a busy disk.
+    hookTimeout: 120_000,
     // Native backends keep global state: a process a file, and two at a time on small machines.
     pool: 'forks',
     maxWorkers: 2,
