@@ -209,8 +209,8 @@ export function pairwiseGiou(a: BoxArray, b: BoxArray): Float32Array {
   return result;
 }
 
-/** Areas without the rounding to float32 that would cost IoU its last digit. */
-function areasInDouble(boxes: BoxArray): Float64Array {
+/** `boxAreas` without the rounding to float32, which would cost IoU its last digit. Boxes without area have 0. */
+export function areasInDouble(boxes: BoxArray): Float64Array {
   const areas = new Float64Array(boxes.length / 4);
   for (let i = 0, k = 0; i < areas.length; i++, k += 4) {
     const w = boxes[k + 2] - boxes[k];

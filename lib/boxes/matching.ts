@@ -4,7 +4,7 @@
  * An anchor is positive for the object it overlaps most if their IoU is at least 0.5 ("per prediction"); besides, every object
  * gets the anchor it overlaps most, whatever the IoU, so that none is lost ("bipartite").
  */
-import { type BoxArray, boxCount } from './geometry';
+import { areasInDouble, type BoxArray, boxCount } from './geometry';
 import type { GroundTruth } from './types';
 
 /** Label of an anchor that must learn to say "nothing here". */
@@ -75,7 +75,7 @@ export function matchAnchors(
     if (role(object) === 'use') used.push(index);
   });
 
-  const areas = anchorAreas(anchors);
+  const areas = areasInDouble(anchors);
   // The best object of every anchor, and the best anchor of every object. Doubles: 0.5 must not be reached by rounding.
   const best = new Float64Array(count);
   const bestObject = new Int32Array(count).fill(-1);
@@ -140,16 +140,6 @@ export function matchAnchors(
 interface ObjectAnchors {
   readonly anchor: Int32Array;
   readonly iou: Float64Array;
-}
-
-function anchorAreas(anchors: BoxArray): Float64Array {
-  const areas = new Float64Array(anchors.length / 4);
-  for (let a = 0, k = 0; a < areas.length; a++, k += 4) {
-    const w = anchors[k + 2] - anchors[k];
-    const h = anchors[k + 3] - anchors[k + 1];
-    areas[a] = w > 0 && h > 0 ? w * h : 0;
-  }
-  return areas;
 }
 
 /** Calls `visit` with every anchor that an object overlaps and by how much: IoU, or relative to the anchor's area. */

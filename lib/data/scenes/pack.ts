@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { RgbImage } from '../types';
 import { halve, type Bitmap } from './bitmap';
 
 /** What a drawing serves for: detection classes with much art, with little art, classification and distractors, the style test. */
@@ -201,14 +200,4 @@ function cut(sheet: { width: number; height: number; data: Uint8Array }, sprite:
   for (let last = levels[0]; Math.max(last.width, last.height) > 4; last = levels[levels.length - 1])
     levels.push(halve(last));
   return { width, height, coverage: opaque / (width * height), levels };
-}
-
-/** A sprite on white, for contact sheets. */
-export function spriteOnWhite(image: SpriteImage): RgbImage {
-  const { width, height, data } = image.levels[0];
-  const rgb = new Uint8Array(width * height * 3);
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) rgb[i * 3 + c] = Math.min(255, data[i * 4 + c] + 255 - data[i * 4 + 3]);
-  }
-  return { width, height, data: rgb };
 }

@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
-import { projectRoot } from '../engine/typescript';
+import { projectRoot, slashes } from '../engine/typescript';
 import type { NotebookDocument } from '../nbformat';
 
 /** A mistake in a code cell. `cell` counts code cells from 1; line and column too, in the cell's own source. */
@@ -197,8 +197,4 @@ function floatingPromises(
   };
   visit(source);
   return found;
-}
-
-function slashes(file: string): string {
-  return file.replace(/\\/g, '/');
 }

@@ -12,11 +12,11 @@ import path from 'node:path';
 import type { Converter, ConvertResult } from 'tslab/dist/converter';
 import type { ConsoleInterface, Executor } from 'tslab/dist/executor';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
+import { projectRoot } from '../../tensor/packages';
 import { expandShorthand } from './shorthand';
 import { type CompiledScript, SourceMaps } from './source-maps';
 
-/** The folder that holds package.json: two levels above lib/notebook and dist/notebook alike. */
-export const projectRoot: string = path.resolve(__dirname, '..', '..', '..');
+export { projectRoot };
 
 /** What one cell's conversion gave, besides what tslab's executor needs. */
 export type Diagnostics = ConvertResult['diagnostics'];
@@ -234,6 +234,7 @@ function splitInlineMap(text: string): { code: string; map?: CompiledScript['map
   };
 }
 
-function slashes(file: string): string {
+/** A path as TypeScript writes it, on Windows too. */
+export function slashes(file: string): string {
   return file.replace(/\\/g, '/');
 }

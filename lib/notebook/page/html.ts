@@ -1,20 +1,11 @@
 /** HTML as text: escaping, and cleaning of fragments that a notebook's author or a cell wrote. */
 
+import { escapeHtml } from '../../plot/format';
+
+export { escapeHtml };
+
 /** Where a fragment comes from: prose gets a list of harmless tags, a cell's output anything but page-level tags. */
 export type HtmlPolicy = 'markdown' | 'output';
-
-const entities: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** Text as HTML, for element contents and for attribute values in either kind of quotes. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => entities[c]!);
-}
 
 /** JSON that can stand inside a `<script>`: no `</script>`, no `<!--`, no line separators that old parsers choke on. */
 export function scriptJson(value: unknown): string {
