@@ -5,33 +5,13 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import compile from './compile.cjs';
 
+const { compileFile, sources, stampOf, writeCompiled, writeWhole } = compile;
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const source = path.join(root, 'lib');
 const target = path.join(root, 'dist');
 const stampFile = path.join(target, '.stamps.json');
-
-function* sources(dir) {
-  for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
-    const file = path.join(dir, entry.name);
-    if (entry.isDirectory()) yield* sources(file);
-    else if (entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts')) yield file;
-  }
-}
-
-/** Size and modification time say whether a source changed; the compiler's version invalidates everything at once. */
-function stampOf(file, compiler) {
-  const stat = fs.statSync(file);
-  return `${compiler} ${stat.size} ${stat.mtimeMs}`;
-}
-
-/** Two processes may build at once: a reader sees the old file or the new one, never half of one. */
-function writeWhole(file, text) {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  const partial = `${file}.${process.pid}.tmp`;
-  fs.writeFileSync(partial, text);
-  fs.renameSync(partial, file);
-}
 
 function readStamps() {
   try {
@@ -59,35 +39,15 @@ export function build() {
 
   // Loading the compiler takes longer than compiling a file: only when there is something to compile.
   const ts = require('typescript');
-  const compilerOptions = {
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.CommonJS,
-    esModuleInterop: true,
-    isolatedModules: true,
-  };
-  const jsOptions = { ...compilerOptions, sourceMap: true, inlineSources: true };
-  const typesOptions = { ...compilerOptions, declaration: true, isolatedDeclarations: true };
   const problems = [];
   for (const { file, name, out } of changed) {
-    const text = fs.readFileSync(file, 'utf8');
-    const options = { fileName: file, reportDiagnostics: true };
-    const js = ts.transpileModule(text, { ...options, compilerOptions: jsOptions });
-    const types = ts.transpileDeclaration(text, { ...options, compilerOptions: typesOptions });
-    const errors = [...(js.diagnostics ?? []), ...(types.diagnostics ?? [])];
-    for (const d of errors) {
-      const at = d.file ? d.file.getLineAndCharacterOfPosition(d.start) : { line: 0, character: 0 };
-      const message = ts.flattenDiagnosticMessageText(d.messageText, '\n');
-      problems.push(`lib/${name}:${at.line + 1}:${at.character + 1} ${message}`);
-    }
-    if (errors.length > 0) {
+    const compiled = compileFile(ts, { file, name: `lib/${name}`, out });
+    if (compiled.problems.length > 0) {
+      problems.push(...compiled.problems);
       after[name] = before[name] ?? '';
-      continue;
+    } else {
+      writeCompiled(out, compiled);
     }
-    const map = JSON.parse(js.sourceMapText);
-    map.sources = [path.relative(path.dirname(out), file)];
-    writeWhole(`${out}.map`, JSON.stringify(map));
-    writeWhole(out.replace(/\.js$/, '.d.ts'), types.outputText);
-    writeWhole(out, js.outputText);
   }
   for (const name of gone) {
     const out = path.join(target, name.replace(/\.ts$/, '.js'));
