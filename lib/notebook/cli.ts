@@ -6,7 +6,7 @@ import path from 'node:path';
 import { nearest } from '../tensor/nearest';
 import { parseArguments } from './runner/arguments';
 import { UsageError } from './runner/select';
-import { projectRoot } from './engine/typescript';
+import { projectRoot } from '../tensor/packages';
 
 interface Command {
   help: string;
@@ -17,6 +17,18 @@ const commands: Record<string, Command> = {
   start: {
     help: 'run notebooks and write what they show (npm start -- --help)',
     run: async (words) => (await import('./runner/start.js')).startCommand(words),
+  },
+  lab: {
+    help: 'open JupyterLab on the notebooks, with the TypeScript kernel (npm run lab -- --help)',
+    run: async (words) => (await import('./jupyter/lab.js')).labCommand(words),
+  },
+  'kernel:install': {
+    help: 'make the kernel known to Jupyter and VS Code (npm run kernel:install -- --help)',
+    run: async (words) => (await import('./jupyter/install.js')).installCommand(words),
+  },
+  kernel: {
+    help: 'speak Jupyter’s protocol (Jupyter starts it; see kernel:install)',
+    run: async (words) => (await import('./protocol/command.js')).kernelCommand(words),
   },
   test: {
     help: 'prepare the backend, then run the tests; further words go to vitest (npm test -- tests/boxes)',
@@ -84,7 +96,7 @@ export async function main(argv: string[]): Promise<number> {
 
 function helpText(): string {
   return Object.entries(commands)
-    .map(([name, { help }]) => `  ${name.padEnd(8)} ${help}`)
+    .map(([name, { help }]) => `  ${name.padEnd(15)} ${help}`)
     .join('\n');
 }
 

@@ -3,14 +3,26 @@
  * protocol here: the headless runner and the kernel put their own transport around it.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { projectRoot } from '../tensor/packages';
 import { type DisplayOptions, type MimeBundle, setDisplaySink } from '../plot/display';
+import type { Diagnostics } from './engine/compiler';
+import { createExecutor } from './engine/executor';
+import { guardProcess } from './engine/process-guards';
 import { installResolution } from './engine/resolve';
 import { plainBundle, resultBundle } from './engine/result';
-import { captureStreams, StreamBuffer } from './engine/streams';
-import { type CellError, cellScript, describeDiagnostics, describeError } from './engine/traceback';
-import { createEngine, type Diagnostics, projectRoot, setTslabDisplay } from './engine/typescript';
+import { captureStreams, outputLimit, StreamBuffer } from './engine/streams';
+import { dropTimersOfInterruptedCells } from './engine/timers';
+import {
+  type CellError,
+  cellScript,
+  describeDiagnostics,
+  describeError,
+  describeInterruption,
+  type StoppedFrame,
+} from './engine/traceback';
+import { setTslabDisplay } from './engine/typescript';
 
-export type { CellError } from './engine/traceback';
+export type { CellError, StoppedFrame };
 
 /** What a cell did, in the terms of Jupyter's messaging protocol. */
 export type CellMessage =
@@ -26,12 +38,35 @@ export type CellMessage =
   /** `late`: work that the cell left running failed after the cell had ended. */
   | { type: 'error'; error: CellError; late: boolean };
 
-export type ExecuteOutcome =
-  { status: 'ok'; executionCount: number } | { status: 'error'; executionCount: number; error: CellError };
+/** Options of one execution. */
+export interface ExecuteOptions {
+  /** The number that errors name and results carry; the session counts by itself unless told. */
+  number?: number;
+  /** Expressions to evaluate after the cell succeeded (Jupyter's user_expressions). */
+  expressions?: Record<string, string>;
+}
 
-/** Candidates for the text between two offsets of the code. */
+/** The value of one of `expressions`, or why there is none. */
+export type ExpressionResult =
+  | { status: 'ok'; data: MimeBundle; metadata: Record<string, unknown> }
+  | { status: 'error'; ename: string; evalue: string; traceback: string[] };
+
+export type ExecuteOutcome =
+  | { status: 'ok'; executionCount: number; expressions?: Record<string, ExpressionResult> }
+  | { status: 'error'; executionCount: number; error: CellError };
+
+/** One candidate of a completion. */
+export interface CompletionItem {
+  text: string;
+  /** What it is, in the words that front ends have icons for: function, method, class, property, module, keyword, … */
+  type: string;
+  signature?: string;
+  documentation?: string;
+}
+
+/** Candidates for the text between two offsets of the code, in UTF-16 units. */
 export interface Completion {
-  candidates: string[];
+  items: CompletionItem[];
   start: number;
   end: number;
 }
@@ -41,38 +76,61 @@ export interface SessionOptions {
   cwd: string;
   /** Whether what cells print is captured (default) or left to the process. */
   capture?: boolean;
+  /** Told while the compiler works, which must not be stopped half-way. */
+  onCompile?: (busy: boolean) => void;
 }
 
 /** One notebook's state. Cells are executed one at a time; the caller keeps the queue. */
 export interface Session {
   /** Runs a cell. Messages may still come after it settled, when work that the cell left running prints, shows or fails. */
-  execute(code: string, onMessage: (message: CellMessage) => void): Promise<ExecuteOutcome>;
+  execute(
+    code: string,
+    onMessage: (message: CellMessage) => void,
+    options?: ExecuteOptions,
+  ): Promise<ExecuteOutcome>;
   complete(code: string, position: number): Completion;
   /** What is known about the name at a position, as text, or `undefined`. */
-  inspect(code: string, position: number): string | undefined;
-  /** Whether a console should run the code or ask for another line. */
-  isComplete(code: string): { status: 'complete' | 'incomplete'; indent?: string };
-  /** Stops waiting for the running cell. Code that never yields is stopped by the signal SIGINT alone. */
+  inspect(code: string, position: number): MimeBundle | undefined;
+  /** Whether a console should run the code, ask for another line, or show the mistake in it. */
+  isComplete(code: string): { status: 'complete' | 'incomplete' | 'invalid'; indent?: string };
+  /**
+   * Stops waiting for the running cell; library loops that look at the abort signal stop at their next step. Code that never
+   * yields has to be ended from outside (cells/lifeline.ts), which then calls `stopped`.
+   */
   interrupt(): void;
+  /** The running code was ended from outside, with the calls that it was in. */
+  stopped(frames: readonly StoppedFrame[]): void;
   close(): void;
 }
 
 interface RunningCell {
   number: number;
+  script: string;
   source: string;
   ended: boolean;
+  /** When, in milliseconds; 0 while it was not. */
+  interruptedAt: number;
   emit: (message: CellMessage) => void;
   streams: StreamBuffer;
   diagnostics: Diagnostics;
-  thrown?: { value: unknown };
-  result?: { value: unknown };
   floating?: CellError;
   stop: AbortController;
+  settle: (error: CellError | undefined) => void;
 }
 
 // Library code that works for long looks here, so that the interrupt button stops the work and not only the waiting.
 const abortSymbol = Symbol.for('detlab.abort');
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+// Library code with state of its own (TensorFlow.js) leaves a function here that puts it right after code was ended half-way.
+const mendSymbol = Symbol.for('detlab.mend');
+type Hooks = { [abortSymbol]?: AbortSignal; [mendSymbol]?: () => void };
+const hooks = globalThis as Hooks;
+
+// How long an interrupted cell is waited for, and after which time the timers that it left do not fire any more.
+const graceMs = 1000;
+const timersMs = 5000;
+
+const { setImmediate: soon, setTimeout: later } = globalThis;
+const turn = (): Promise<void> => new Promise((resolve) => soon(resolve));
 
 /** Starts a session. Only one can be open in a process: it takes over the streams and the display. */
 export function createSession(options: SessionOptions): Session {
@@ -81,20 +139,14 @@ export function createSession(options: SessionOptions): Session {
   Error.stackTraceLimit = Math.max(Error.stackTraceLimit, 50);
   const scope = new AsyncLocalStorage<RunningCell>();
   const displayIds = new Set<string>();
+  const limit = outputLimit();
   let running: RunningCell | undefined;
   let latest: RunningCell | undefined;
   let count = 0;
+  let runs = 0;
   const current = (): RunningCell | undefined => scope.getStore() ?? running ?? latest;
-
-  // tslab tells its console three things: the last expression's value, a thrown value, a diagnostic.
-  const engine = createEngine(options.cwd, {
-    log: (value: unknown) => {
-      if (running) running.result = { value };
-    },
-    error: (...args: unknown[]) => {
-      if (running && args.length === 1) running.thrown = { value: args[0] };
-    },
-  });
+  const executor = createExecutor(options.cwd, options.onCompile ?? (() => {}));
+  const { maps } = executor.compiler;
 
   function show(bundle: MimeBundle, { displayId, update, metadata }: DisplayOptions): void {
     const cell = current();
@@ -108,28 +160,40 @@ export function createSession(options: SessionOptions): Session {
     cell.emit({ type, data, metadata: metadata ?? {}, ...(displayId === undefined ? {} : { displayId }) });
   }
 
+  const describe = (thrown: unknown, cell: RunningCell): CellError =>
+    describeError(thrown, cell.script, maps, projectRoot, options.cwd);
+
   function blame(reason: unknown, explanation: string): void {
     const cell = current();
     if (!cell) throw reason;
-    const error = describeError(reason, cell.number, engine.maps, projectRoot, options.cwd);
+    if (isInterruption(reason)) return;
+    const error = describe(reason, cell);
     error.traceback.push('', explanation);
     if (!cell.ended) {
       cell.floating ??= error;
       cell.stop.abort(reason);
-      engine.executor.interrupt();
     } else {
       cell.streams.flush();
       cell.emit({ type: 'error', error, late: true });
     }
   }
 
-  const release =
-    options.capture === false
-      ? () => {}
-      : captureStreams(() => {
-          const cell = current();
-          return cell && ((name, chunk) => cell.streams.write(name, chunk));
-        });
+  const restore: (() => void)[] = [];
+  if (options.capture !== false) {
+    restore.push(
+      captureStreams(() => {
+        const cell = current();
+        return cell && ((name, chunk) => cell.streams.write(name, chunk));
+      }),
+    );
+  }
+  restore.push(guardProcess());
+  restore.push(
+    dropTimersOfInterruptedCells(() => {
+      const cell = scope.getStore();
+      return () => cell !== undefined && cell.interruptedAt > 0 && Date.now() > cell.interruptedAt + timersMs;
+    }),
+  );
   setDisplaySink({
     display: show,
     clear: (wait) => {
@@ -150,88 +214,131 @@ export function createSession(options: SessionOptions): Session {
   process.on('uncaughtException', onException);
   process.on('exit', onExit);
 
-  /** The value to show, once a promise among last expressions has settled. */
-  async function settleResult(cell: RunningCell): Promise<MimeBundle | undefined> {
-    if (!cell.result) return undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      cell.stop.signal.addEventListener('abort', () => reject(interrupted), { once: true });
-    });
-    aborted.catch(() => {});
-    const shown = Promise.resolve(cell.result.value).then(resultBundle);
-    return Promise.race([shown, aborted]);
-  }
-
   async function run(cell: RunningCell): Promise<CellError | undefined> {
-    engine.expect(cellScript(cell.number), cell.source, (diagnostics) =>
-      cell.diagnostics.push(...diagnostics),
-    );
-    await engine.executor.execute(cell.source);
-    if (cell.diagnostics.length > 0) return describeDiagnostics(cell.diagnostics, cell.number, cell.source);
+    const stop = new Promise<never>((_, reject) => {
+      const end = (): void => reject(cell.stop.signal.reason);
+      // Work that looks at the signal gets the time for its last step, to end in order.
+      const onAbort = (): void => void (cell.interruptedAt ? later(end, graceMs) : end());
+      if (cell.stop.signal.aborted) onAbort();
+      else cell.stop.signal.addEventListener('abort', onAbort, { once: true });
+    });
+    stop.catch(() => {});
+    const done = await executor.execute(cell.source, cell.script, stop);
     let bundle: MimeBundle | undefined;
-    if (!cell.thrown) {
+    let thrown = 'thrown' in done ? done.thrown : undefined;
+    if ('diagnostics' in done) cell.diagnostics.push(...done.diagnostics);
+    else if ('value' in done) {
       try {
-        bundle = await settleResult(cell);
-      } catch (error) {
-        cell.thrown = { value: error };
+        // A promise among last expressions is waited for.
+        bundle = await Promise.race([Promise.resolve(done.value).then(resultBundle), stop]);
+      } catch (value) {
+        thrown = { value };
       }
     }
+    if (cell.diagnostics.length > 0) return describeDiagnostics(cell.diagnostics, cell.number, cell.source);
     // A rejection that nobody handles is reported once the queue of microtasks is empty: give it that moment.
     await turn();
     await turn();
+    if (cell.interruptedAt > 0) return describeInterruption(cell.number, cell.script, [], maps);
     if (cell.floating) return cell.floating;
-    if (cell.thrown) {
-      if (isInterruption(cell.thrown.value)) return interruptionError(cell.number);
-      return describeError(cell.thrown.value, cell.number, engine.maps, projectRoot, options.cwd);
-    }
+    if (thrown) return describe(thrown.value, cell);
     cell.streams.flush();
     if (bundle)
       cell.emit({ type: 'execute_result', executionCount: cell.number, data: bundle, metadata: {} });
     return undefined;
   }
 
-  return {
-    async execute(source, onMessage) {
-      if (running) throw new Error(`cell [${running.number}] is still running`);
-      const number = ++count;
-      const streams = new StreamBuffer((name, text) => onMessage({ type: 'stream', name, text }));
-      const stop = new AbortController();
+  /** Runs a cell apart from its caller: code that is ended from outside takes with it all calls that led to it. */
+  function start(source: string, number: number, emit: RunningCell['emit']): Promise<CellError | undefined> {
+    return new Promise((resolve) => {
       const cell: RunningCell = {
         number,
+        script: cellScript(number, ++runs),
         source,
         ended: false,
-        emit: onMessage,
-        streams,
+        interruptedAt: 0,
+        emit,
+        streams: new StreamBuffer((name, text) => emit({ type: 'stream', name, text }), limit),
         diagnostics: [],
-        stop,
+        stop: new AbortController(),
+        settle: (error) => {
+          if (cell.ended) return;
+          cell.streams.end();
+          cell.ended = true;
+          running = undefined;
+          resolve(error);
+        },
       };
       running = latest = cell;
-      (globalThis as { [abortSymbol]?: AbortSignal })[abortSymbol] = stop.signal;
-      try {
-        const error = await scope.run(cell, () => run(cell));
-        streams.flush();
-        if (!error) return { status: 'ok', executionCount: number };
-        onMessage({ type: 'error', error, late: false });
-        return { status: 'error', executionCount: number, error };
-      } finally {
-        cell.ended = true;
-        running = undefined;
+      hooks[abortSymbol] = cell.stop.signal;
+      soon(() => {
+        scope.run(cell, () => {
+          run(cell).then(cell.settle, (error: unknown) => cell.settle(describe(error, cell)));
+        });
+      });
+    });
+  }
+
+  async function evaluate(expressions: Record<string, string>): Promise<Record<string, ExpressionResult>> {
+    const results: Record<string, ExpressionResult> = {};
+    for (const [name, expression] of Object.entries(expressions)) {
+      let shown: CellMessage | undefined;
+      const error = await start(`(${expression}\n)`, count, (message) => {
+        if (message.type === 'execute_result') shown = message;
+      });
+      if (error) {
+        const { ename, evalue, traceback } = error;
+        results[name] = { status: 'error', ename, evalue, traceback };
+      } else {
+        const { data, metadata } = (shown as
+          Extract<CellMessage, { type: 'execute_result' }> | undefined) ?? {
+          data: { 'text/plain': 'undefined' },
+          metadata: {},
+        };
+        results[name] = { status: 'ok', data, metadata };
       }
+    }
+    return results;
+  }
+
+  function interruptCell(cell: RunningCell): void {
+    cell.interruptedAt ||= Date.now();
+    cell.stop.abort(interrupted);
+  }
+
+  return {
+    async execute(source, onMessage, { number, expressions } = {}) {
+      if (running) throw new Error(`cell [${running.number}] is still running`);
+      count = number ?? count + 1;
+      const executionCount = count;
+      const error = await start(source, executionCount, onMessage);
+      if (error) {
+        onMessage({ type: 'error', error, late: false });
+        return { status: 'error', executionCount, error };
+      }
+      if (!expressions || Object.keys(expressions).length === 0) return { status: 'ok', executionCount };
+      return { status: 'ok', executionCount, expressions: await evaluate(expressions) };
     },
     complete(code, position) {
-      const { candidates, start, end } = engine.executor.complete(code, position);
-      return { candidates, start, end };
+      const { candidates, start, end } = executor.complete(code, position);
+      return { items: candidates.map((text) => ({ text, type: '' })), start, end };
     },
-    inspect(code, position) {
-      const info = engine.executor.inspect(code, position);
-      return info ? engine.quickInfoText(info) : undefined;
+    inspect() {
+      return undefined;
     },
-    isComplete(code) {
-      const { completed, indent } = engine.isComplete(code);
-      return completed ? { status: 'complete' } : { status: 'incomplete', indent: indent ?? '' };
+    isComplete() {
+      return { status: 'complete' };
     },
     interrupt() {
-      running?.stop.abort(interrupted);
-      engine.executor.interrupt();
+      if (running) interruptCell(running);
+    },
+    stopped(frames) {
+      hooks[mendSymbol]?.();
+      const cell = running;
+      if (!cell) return;
+      interruptCell(cell);
+      executor.stopped();
+      cell.settle(describeInterruption(cell.number, cell.script, frames, maps));
     },
     close() {
       process.off('unhandledRejection', onRejection);
@@ -239,24 +346,15 @@ export function createSession(options: SessionOptions): Session {
       process.off('exit', onExit);
       setDisplaySink(undefined);
       setTslabDisplay(null);
-      release();
-      engine.close();
+      for (const undo of restore.reverse()) undo();
+      executor.close();
     },
   };
 }
 
-const interrupted: Error = new Error('Interrupted asynchronously');
+const interrupted: Error = new Error('the cell was interrupted');
+interrupted.name = 'Interrupted';
 
 function isInterruption(value: unknown): boolean {
-  const error = value as (Error & { code?: string }) | undefined;
-  return error?.code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED' || error?.message === interrupted.message;
-}
-
-function interruptionError(number: number): CellError {
-  const evalue = 'the cell was interrupted';
-  return {
-    ename: 'Interrupted',
-    evalue,
-    traceback: [`Interrupted: cell [${number}] was stopped before it ended`],
-  };
+  return value === interrupted;
 }

@@ -13,6 +13,7 @@ import {
 } from './ladder';
 import { registerNativeBackend, threadCount } from './native';
 import { projectRequire } from './packages';
+import './mend';
 import { tf } from './tf';
 
 /** The backend in use. */

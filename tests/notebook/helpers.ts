@@ -43,7 +43,10 @@ export async function runCells(
   files: Record<string, string> = {},
 ): Promise<RunResult & { outputs: Output[][]; folder: string }> {
   const folder = temporaryFolder();
-  for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text);
+  for (const [name, text] of Object.entries(files)) {
+    fs.mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    fs.writeFileSync(path.join(folder, name), text);
+  }
   const result = await runNotebook({
     file: writeCells(folder, 'cells', cells),
     timeoutSeconds: 120,

@@ -83,7 +83,7 @@ describe('npm start', () => {
       "failing: failed in cell [2], line 2: Error: on purpose at `throw new Error('on purpose');`",
     );
     expect(text).toContain(
-      'leaving: failed in cell [1]: KernelDied: the kernel ended: it left with code 3: something called process.exit',
+      'leaving: failed in cell [1], line 2: ExitCalled: process.exit(3) was called. It ends this cell only',
     );
     expect(text).toContain('broken.ipynb:3:24: not valid JSON: "," or "}" expected before "source"');
 

@@ -1,6 +1,13 @@
+import fs from 'node:fs';
+import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createSession, type ExecuteOutcome } from '../../lib/notebook/session';
-import { buildLibrary, errorOf, resultOf, runCells, temporaryFolder, textOf } from './helpers';
+import {
+  type CellError,
+  type CellMessage,
+  createSession,
+  type ExecuteOutcome,
+} from '../../lib/notebook/session';
+import { buildLibrary, errorOf, projectRoot, resultOf, runCells, temporaryFolder, textOf } from './helpers';
 
 beforeAll(buildLibrary);
 
@@ -105,7 +112,6 @@ describe('cells', () => {
         `import * as vegaLite from 'vega-lite';\ntypeof vegaLite.compile`,
         { fails: `import { half } from './helper';\nhalf(0)` },
         { fails: `import { nextId } from './missing';` },
-        { fails: `import { x } from '../helper';` },
       ],
       {},
       { 'helper.ts': helper },
@@ -118,24 +124,117 @@ describe('cells', () => {
     expect(resultOf(outputs[2]!)).toEqual({ 'text/plain': "'function'" });
     expect(errorOf(outputs[3]!).traceback).toMatch(/at half \(helper\.ts:2:22\)\n {4}at cell \[4\]:2:\d$/);
     expect(errorOf(outputs[4]!).evalue).toContain("Cannot find module './missing'");
-    expect(errorOf(outputs[5]!).ename).toBe('TypeScriptError');
   });
 });
 
-test('a session completes, explains and is interrupted', async () => {
+describe('imports', () => {
+  test('take TypeScript from any folder, checked, and again when it changes', async () => {
+    const folder = temporaryFolder();
+    const write = (name: string, text: string): void => {
+      const file = path.join(folder, name);
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      fs.writeFileSync(file, text);
+    };
+    write('shared/index.ts', `export * from './half';\nexport { ping } from './ring';\n`);
+    write(
+      'shared/half.ts',
+      `export function half(n: number): number {\n  if (n === 0) throw new Error('zero');\n  return n / 2;\n}\n`,
+    );
+    write(
+      'shared/ring.ts',
+      `import { pong } from './gnir';\nexport function ping(n: number): number { return n === 0 ? 0 : pong(n - 1); }\n`,
+    );
+    write(
+      'shared/gnir.ts',
+      `import { ping } from './ring';\nexport function pong(n: number): number { return ping(n) + 1; }\n`,
+    );
+    write('shared/wrong.ts', `export const count: number = 'three';\n`);
+    write('books/deep/cell.txt', '');
+    const session = createSession({ cwd: path.join(folder, 'books', 'deep'), capture: false });
+    try {
+      const shown: CellMessage[] = [];
+      const run = (code: string): Promise<ExecuteOutcome> => session.execute(code, (m) => void shown.push(m));
+      const result = async (code: string): Promise<unknown> => {
+        expect(await run(code)).toMatchObject({ status: 'ok' });
+        const last = shown.at(-1);
+        return last?.type === 'execute_result' ? last.data['text/plain'] : last;
+      };
+      expect(await result(`import { half, ping } from '../../shared';\n[half(4), ping(3)]`)).toBe('[ 2, 3 ]');
+      const failed = await run(`half(0)`);
+      expect(failed).toMatchObject({ status: 'error', error: { evalue: 'zero', line: 1 } });
+      expect((failed as { error: CellError }).error.traceback.join('\n')).toContain('half.ts:2:22');
+      const wrong = await run(`import { count } from '../../shared/wrong';`);
+      expect(wrong).toMatchObject({ status: 'error', error: { ename: 'TypeScriptError' } });
+      expect((wrong as { error: CellError }).error.evalue).toMatch(
+        /shared\/wrong\.ts:1:14: Type 'string' is not assignable to type 'number'/,
+      );
+      write(
+        'shared/half.ts',
+        `export function half(n: number): string {\n  return String(n / 2) + '!';\n}\n`,
+      );
+      expect(
+        await result(`import { half } from '../../shared/half';\nconst text: string = half(4);\ntext`),
+      ).toBe("'2!'");
+      // The library by path is the library itself, not a second copy.
+      const lib = path.relative(path.join(folder, 'books', 'deep'), path.join(projectRoot, 'lib'));
+      const same = `import * as byPath from '${lib}/tensor/random';\nimport { createRandom } from 'detlab';\nbyPath.createRandom === createRandom`;
+      expect(await result(same)).toBe('true');
+    } finally {
+      session.close();
+    }
+  });
+
+  test('take packages that are ES modules only, with their types', async () => {
+    const { status, outputs } = await runCells(
+      [
+        `import add, { twice } from 'only-import';\nconst n: number = add(1, twice(2));\nn`,
+        `import { late } from 'awaits';\nlate.toFixed(1)`,
+        `const again = await import('awaits');\nagain.late === late`,
+        { fails: `import { twice } from 'only-import';\nconst s: string = twice(2);` },
+        { fails: `import 'throws-at-load';` },
+      ],
+      {},
+      {
+        'node_modules/only-import/package.json': JSON.stringify({
+          name: 'only-import',
+          type: 'module',
+          exports: { '.': { import: { types: './types.d.ts', default: './main.js' } } },
+        }),
+        'node_modules/only-import/types.d.ts': `export default function add(a: number, b: number): number;\nexport declare function twice(n: number): number;\n`,
+        'node_modules/only-import/main.js': `export default (a, b) => a + b;\nexport const twice = (n) => 2 * n;\n`,
+        'node_modules/awaits/package.json': JSON.stringify({
+          name: 'awaits',
+          type: 'module',
+          types: 'index.d.ts',
+          main: 'index.js',
+        }),
+        'node_modules/awaits/index.d.ts': `export declare const late: number;\n`,
+        'node_modules/awaits/index.js': `export const late = await Promise.resolve(7);\n`,
+        'node_modules/throws-at-load/package.json': JSON.stringify({
+          name: 'throws-at-load',
+          type: 'module',
+          types: 'index.d.ts',
+          main: 'index.js',
+        }),
+        'node_modules/throws-at-load/index.d.ts': `export {};\n`,
+        'node_modules/throws-at-load/index.js': `throw new Error('not today');\n`,
+      },
+    );
+    expect(status).toBe('ok');
+    expect(resultOf(outputs[0]!)).toEqual({ 'text/plain': '5' });
+    expect(resultOf(outputs[1]!)).toEqual({ 'text/plain': "'7.0'" });
+    expect(resultOf(outputs[2]!)).toEqual({ 'text/plain': 'true' });
+    expect(errorOf(outputs[3]!).evalue).toContain("Type 'number' is not assignable to type 'string'");
+    expect(errorOf(outputs[4]!).evalue).toContain('not today');
+  });
+});
+
+test('a session runs one cell at a time, and keeps its variables through an interrupt', async () => {
   const session = createSession({ cwd: temporaryFolder(), capture: false });
   try {
     const run = (code: string): Promise<ExecuteOutcome> => session.execute(code, () => {});
-    expect(await run(`import { createRandom } from 'detlab';\nconst r = createRandom(1);`)).toMatchObject({
-      status: 'ok',
-    });
-    expect(session.complete('r.', 2)).toMatchObject({ start: 2, end: 2 });
-    expect(session.complete('r.', 2).candidates).toContain('next');
-    expect(session.inspect('createRandom(1)', 3)).toContain('createRandom(seed');
-    expect(session.isComplete('function f() {')).toEqual({ status: 'incomplete', indent: '  ' });
-    expect(session.isComplete('f()')).toEqual({ status: 'complete' });
-
-    const waiting = run(`await new Promise(() => {});`);
+    await run(`const kept = [1];\nlet both = 'old';`);
+    const waiting = run(`const made = 2;\nboth = 'new';\nawait new Promise(() => {});\nconst kept = 'lost';`);
     await expect(run(`1`)).rejects.toThrow('cell [2] is still running');
     session.interrupt();
     expect(await waiting).toMatchObject({
@@ -143,7 +242,55 @@ test('a session completes, explains and is interrupted', async () => {
       executionCount: 2,
       error: { ename: 'Interrupted' },
     });
-    expect(await run(`r.next() < 1`)).toEqual({ status: 'ok', executionCount: 3 });
+    // What the cell reached is there; what it did not reach is as it was, with its type.
+    expect(
+      await run(
+        `const same: number[] = kept;\nif (made !== 2 || both !== 'new' || same[0] !== 1) throw new Error('lost');`,
+      ),
+    ).toEqual({
+      status: 'ok',
+      executionCount: 3,
+    });
+  } finally {
+    session.close();
+  }
+});
+
+test('a cell that fails leaves what it did not reach as it was', async () => {
+  const { outputs } = await runCells([
+    `import { createRandom } from 'detlab';\nlet a = 1, b = 'text';\nfunction f(): number { return 1; }\ntype Kept = string;`,
+    {
+      fails: `const a = 'changed';\nconst c = true;\nthrow new Error('here');\nconst b = [1];\nconst d = 4;`,
+    },
+    `const checked: [string, string, boolean, number] = [a, b, c, f()];\n[checked, typeof createRandom]`,
+    { fails: `d` },
+  ]);
+  expect(resultOf(outputs[2]!)).toEqual({ 'text/plain': "[ [ 'changed', 'text', true, 1 ], 'function' ]" });
+  expect(errorOf(outputs[3]!).evalue).toContain("Cannot find name 'd'");
+});
+
+test('expressions are evaluated after the cell, each for itself', async () => {
+  const session = createSession({ cwd: temporaryFolder(), capture: false });
+  try {
+    const outcome = await session.execute(`const x: number = 4;`, () => {}, {
+      number: 7,
+      expressions: {
+        sum: 'x + 1',
+        none: 'undefined',
+        wrong: 'y',
+        thrown: '(() => { throw new RangeError("no"); })()',
+      },
+    });
+    expect(outcome).toMatchObject({
+      status: 'ok',
+      executionCount: 7,
+      expressions: {
+        sum: { status: 'ok', data: { 'text/plain': '5' } },
+        none: { status: 'ok', data: { 'text/plain': 'undefined' } },
+        wrong: { status: 'error', ename: 'TypeScriptError' },
+        thrown: { status: 'error', ename: 'RangeError', evalue: 'no' },
+      },
+    });
   } finally {
     session.close();
   }

@@ -5,7 +5,8 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
-import { projectRoot, slashes } from '../engine/typescript';
+import { projectRoot } from '../../tensor/packages';
+import { slashes } from '../engine/folders';
 import type { NotebookDocument } from '../nbformat';
 
 /** A mistake in a code cell. `cell` counts code cells from 1; line and column too, in the cell's own source. */

@@ -1,7 +1,7 @@
 /** Errors as a notebook shows them: the cell's lines with the place marked, then the calls that led there. */
 import path from 'node:path';
 import { inspect } from 'node:util';
-import type { Diagnostics } from './typescript';
+import type { Diagnostics } from './compiler';
 import type { SourceMaps, SourcePlace } from './source-maps';
 
 /** Why a cell failed, in Jupyter's terms, and where. */
@@ -16,11 +16,11 @@ export interface CellError {
   sourceLine?: string;
 }
 
-const cellName = /^detlab-cell-(\d+)$/;
+const cellName = /^detlab-cell-(\d+)\.\d+$/;
 
-/** The script name of a cell, as it stands in V8's stack traces. */
-export function cellScript(number: number): string {
-  return `detlab-cell-${number}`;
+/** The script name of a cell, as it stands in V8's stack traces. Unrecorded cells share a number: `run` tells them apart. */
+export function cellScript(number: number, run: number): string {
+  return `detlab-cell-${number}.${run}`;
 }
 
 interface Frame {
@@ -28,10 +28,10 @@ interface Frame {
   place: SourcePlace;
 }
 
-/** A thrown value as a cell's error. `number` is the cell that failed: its own frame is the one that is marked. */
+/** A thrown value as a cell's error. `script` is the cell that failed: its own frame is the one that is marked. */
 export function describeError(
   thrown: unknown,
-  number: number,
+  script: string,
   maps: SourceMaps,
   root: string,
   cwd: string,
@@ -44,7 +44,7 @@ export function describeError(
     ? String(error.message)
     : `a cell threw ${inspect(thrown, { depth: 2 })}, which is not an Error`;
   const frames = error ? readStack(String(error.stack ?? ''), maps, root, cwd) : [];
-  const own = frames.find((f) => f.place.file === cellScript(number)) ?? frames.find((f) => f.place.cell);
+  const own = frames.find((f) => f.place.file === script) ?? frames.find((f) => f.place.cell);
   const lines = [`${ename}: ${evalue}`];
   if (own?.place.source !== undefined) {
     lines.push('', ...excerpt(own.place.source, own.place.line, own.place.column, cellTitle(own.place)));
@@ -53,7 +53,7 @@ export function describeError(
     lines.push('', ...callLines(frames));
   }
   lines.push(...causes(error));
-  const place = own && own.place.file === cellScript(number) ? own.place : undefined;
+  const place = own && own.place.file === script ? own.place : undefined;
   const sourceLine = place?.source?.split('\n')[place.line - 1]?.trim();
   return { ename, evalue, traceback: lines, line: place?.line, column: place?.column, sourceLine };
 }
@@ -72,7 +72,7 @@ export function describeDiagnostics(diagnostics: Diagnostics, number: number, so
     if (before && before.line === line && before.column === column && !d.fileName) {
       before.messages.push(d.messageText);
     } else {
-      groups.push({ line, column, file: d.fileName, code: d.code, messages: [explain(d)] });
+      groups.push({ line, column, file: d.fileName, code: d.code, messages: [d.messageText] });
     }
   }
   const lines: string[] = [];
@@ -99,14 +99,28 @@ export function describeDiagnostics(diagnostics: Diagnostics, number: number, so
   };
 }
 
-// Messages of the compiler that name its own settings, said in a notebook's terms.
-function explain(d: Diagnostics[number]): string {
-  const outside = d.code === 6059 ? /^File '(.+?)'/.exec(d.messageText) : undefined;
-  if (!outside) return d.messageText;
-  return (
-    `${path.basename(outside[1]!)} lies outside the notebook's folder. A cell can import .ts files from the notebook's ` +
-    "folder and below, and the library as 'detlab'."
-  );
+/** A cell that was stopped, at the place where it was if that is known. `frames` are V8's, innermost first. */
+export function describeInterruption(
+  number: number,
+  script: string,
+  frames: readonly StoppedFrame[],
+  maps: SourceMaps,
+): CellError {
+  const ename = 'Interrupted';
+  const evalue = 'the cell was interrupted';
+  const traceback = [`Interrupted: cell [${number}] was stopped before it ended`];
+  const own = frames.find((frame) => frame.file === script);
+  const place = own && maps.find(own.file, own.line, own.column);
+  if (!place?.source) return { ename, evalue, traceback };
+  traceback.push('', ...excerpt(place.source, place.line, place.column, cellTitle(place)));
+  return { ename, evalue, traceback, line: place.line, column: place.column };
+}
+
+/** A place in running code, lines and columns from 1. */
+export interface StoppedFrame {
+  file: string;
+  line: number;
+  column: number;
 }
 
 /** Lines of a source around one that is marked, with a caret under the column. */
@@ -203,8 +217,9 @@ function shorten(file: string, root: string, cwd: string): string {
 
 function causes(error: { cause?: unknown; errors?: unknown } | undefined): string[] {
   const lines: string[] = [];
-  if (Array.isArray(error?.errors)) {
-    for (const [i, one] of error.errors.slice(0, 5).entries()) lines.push('', `  [${i + 1}] ${brief(one)}`);
+  const errors = error?.errors;
+  if (Array.isArray(errors)) {
+    for (const [i, one] of errors.slice(0, 5).entries()) lines.push('', `  [${i + 1}] ${brief(one)}`);
   }
   for (let cause = error?.cause, depth = 0; cause !== undefined && depth < 4; depth++) {
     lines.push('', `Caused by ${brief(cause)}`);

@@ -1,42 +1,28 @@
 /**
- * tslab's language engine, made fit for this project. tslab's converter and executor are used as they are; the TypeScript
- * that they load is a shallow copy of their own in which four things differ:
+ * tslab's language engine, made fit for this project. tslab's converter is used as it is; the TypeScript that it loads is a
+ * shallow copy of its own in which some things differ:
  *
  * - cells are checked in strict mode;
  * - `import … from 'detlab'`, and of the project's own dependencies, finds its types in whatever folder the kernel started;
  * - the steps from a cell's source to what V8 runs leave source maps, so that errors name the cell's lines;
- * - the thousands of files of node_modules are not watched, which costs time and crashes tslab when a package changes.
+ * - TypeScript can be imported from any folder, and the project's own `lib/` by path is the library that runs;
+ * - files are looked at when a cell is compiled instead of watched, which costs time and crashes tslab when a package changes.
  */
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import type { Converter, ConvertResult } from 'tslab/dist/converter';
-import type { ConsoleInterface, Executor } from 'tslab/dist/executor';
+import type { Converter } from 'tslab/dist/converter';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import { projectRoot } from '../../tensor/packages';
+import { distFolder, slashes } from './folders';
 import { expandShorthand } from './shorthand';
-import { type CompiledScript, SourceMaps } from './source-maps';
+import type { CompiledScript } from './source-maps';
+import { moduleResolution } from './type-resolution';
 
-export { projectRoot };
-
-/** What one cell's conversion gave, besides what tslab's executor needs. */
-export type Diagnostics = ConvertResult['diagnostics'];
-
-/** One notebook's compiler and executor. */
-export interface Engine {
-  executor: Executor;
-  maps: SourceMaps;
-  /** Names the script that the next conversion makes, and receives its diagnostics. */
-  expect(scriptName: string, source: string, report: (diagnostics: Diagnostics) => void): void;
-  quickInfoText(info: TypeScript.QuickInfo): string;
-  isComplete(code: string): { completed: boolean; indent?: string };
-  close(): void;
-}
-
-interface Loaded {
+/** tslab's parts, on the adapted TypeScript. */
+export interface Tslab {
+  ts: typeof TypeScript;
   createConverter: () => Converter;
-  createExecutor: (rootDir: string, converters: unknown, console: ConsoleInterface) => Executor;
-  isCompleteCode: (code: string) => { completed: boolean; indent?: string };
-  printQuickInfo: (info: TypeScript.QuickInfo) => string;
   jupyter: { lastWriteDisplayData: TslabDisplay | null };
 }
 
@@ -50,62 +36,42 @@ export type TslabDisplay = (
   update?: boolean,
 ) => void;
 
-let loaded: Loaded | undefined;
-// tslab reads the working directory when a converter is made; sessions may have different ones.
-let workingDirectory: string = process.cwd();
-// What `transpileModule` compiled since the last conversion ended.
-let compiled: CompiledScript[] = [];
-// The names that earlier cells of the session that converts declared.
-let earlier: ReadonlySet<string> = new Set();
+/** A file that a compiler's program was made from; its callback takes note of a change. */
+export interface WatchedFile {
+  callback: TypeScript.FileWatcherCallback;
+  stamp: string;
+}
 
-/** A converter and an executor whose relative imports start from `cwd`. */
-export function createEngine(cwd: string, console: ConsoleInterface): Engine {
-  const tslab = (loaded ??= loadTslab());
-  workingDirectory = cwd.replace(/\\/g, '/');
-  const converter = tslab.createConverter();
-  const maps = new SourceMaps(projectRoot);
-  let next: { name: string; source: string; report: (diagnostics: Diagnostics) => void } | undefined;
+/** What the adapted TypeScript notes down while it works for one compiler. */
+export interface Notes {
+  cwd: string;
+  // What `transpileModule` compiled since the last conversion began.
+  compiled: CompiledScript[];
+  // The names that earlier cells declared.
+  earlier: ReadonlySet<string>;
+  // Problems in files outside of the notebook's folder, which tslab drops.
+  outside: TypeScript.Diagnostic[];
+  watched: Map<string, WatchedFile>;
+  program: TypeScript.Program | undefined;
+}
 
-  const watching: Converter = {
-    ...converter,
-    convert(previous, source) {
-      compiled = [];
-      earlier = new Set(Object.keys(executor.locals));
-      const result = converter.convert(previous, source);
-      const scripts = compiled;
-      compiled = [];
-      for (const side of result.sideOutputs ?? []) {
-        const script = scripts.find((s) => s.output === side.data);
-        if (script) maps.addModule(side.path, script);
-      }
-      if (!next) return result;
-      const { name, report } = next;
-      next = undefined;
-      report(result.diagnostics);
-      const script = scripts.find((s) => s.output === result.output);
-      if (!script || !result.output) return result;
-      maps.addCell(name, script, source, result.hasToplevelAwait === true);
-      // The name makes frames of this cell tell themselves apart from those of other cells.
-      return { ...result, output: `${result.output}\n//# sourceURL=${name}` };
-    },
-    addModule(name, content, meta) {
-      const diagnostics = converter.addModule(name, content, meta);
-      next?.report(diagnostics);
-      next = undefined;
-      return diagnostics;
-    },
-  };
-  const converters = { node: watching, browser: watching, close: () => converter.close() };
-  const executor = tslab.createExecutor(cwd, converters, console);
+let loaded: Tslab | undefined;
+// tslab's functions are shared by all compilers of the process: this says whom they work for.
+let notes: Notes = newNotes(process.cwd());
+
+/** From now on the adapted TypeScript works for the compiler that these notes belong to. */
+export function workFor(compiler: Notes): void {
+  notes = compiler;
+}
+
+export function newNotes(cwd: string): Notes {
   return {
-    executor,
-    maps,
-    expect: (name, source, report) => {
-      next = { name, source, report };
-    },
-    quickInfoText: tslab.printQuickInfo,
-    isComplete: tslab.isCompleteCode,
-    close: () => converter.close(),
+    cwd: slashes(cwd),
+    compiled: [],
+    earlier: new Set(),
+    outside: [],
+    watched: new Map(),
+    program: undefined,
   };
 }
 
@@ -114,26 +80,57 @@ export function setTslabDisplay(show: TslabDisplay | null): void {
   if (loaded) loaded.jupyter.lastWriteDisplayData = show;
 }
 
-function loadTslab(): Loaded {
+/** Version of the TypeScript that cells are written in. */
+export function languageVersion(): string {
+  return loadTslab().ts.version;
+}
+
+/** Loads tslab, once. */
+export function loadTslab(): Tslab {
+  if (loaded) return loaded;
   const load = createRequire(path.join(projectRoot, 'lib', 'index.ts'));
   const fromTslab = createRequire(load.resolve('tslab/package.json'));
   const file = fromTslab.resolve('@tslab/typescript-for-tslab');
   const original = fromTslab(file) as typeof TypeScript;
   const cached = fromTslab.cache[file];
   if (cached) cached.exports = adapt(original);
-  const converter = fromTslab('./dist/converter.js') as Pick<Loaded, 'createConverter' | 'isCompleteCode'>;
-  const executor = fromTslab('./dist/executor.js') as Pick<Loaded, 'createExecutor'>;
-  const inspect = fromTslab('./dist/inspect.js') as Pick<Loaded, 'printQuickInfo'>;
-  const jupyter = fromTslab('./dist/jupyter.js') as Loaded['jupyter'];
-  return { ...converter, ...executor, ...inspect, jupyter };
+  const { createConverter } = fromTslab('./dist/converter.js') as Pick<Tslab, 'createConverter'>;
+  const jupyter = fromTslab('./dist/jupyter.js') as Tslab['jupyter'];
+  loaded = { ts: original, createConverter, jupyter };
+  return loaded;
+}
+
+/**
+ * Tells TypeScript which files changed since they were read. Done when a cell is compiled: no watchers to wait for, none
+ * that keep the process alive.
+ */
+export function refreshFiles(watched: ReadonlyMap<string, WatchedFile>): void {
+  for (const [file, entry] of [...watched]) {
+    if (file.startsWith(distFolder)) continue;
+    const stamp = stampOf(file);
+    if (stamp === entry.stamp) continue;
+    entry.stamp = stamp;
+    // Created 0, changed 1, deleted 2.
+    entry.callback(file, stamp === '' ? 2 : 1);
+  }
+}
+
+function stampOf(file: string): string {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  return stat ? `${stat.size} ${stat.mtimeMs}` : '';
 }
 
 function adapt(ts: typeof TypeScript): typeof TypeScript {
-  const isOurs = (file: string): boolean => file.includes('/node_modules/') || file.startsWith(distFolder);
+  const isPackage = (file: string): boolean => file.includes('/node_modules/');
+  const isOurs = (file: string): boolean => isPackage(file) || file.startsWith(distFolder);
   const sys: TypeScript.System = Object.assign(Object.create(ts.sys) as TypeScript.System, {
-    getCurrentDirectory: () => workingDirectory,
-    watchFile: (file: string, ...rest: [TypeScript.FileWatcherCallback, number?]) =>
-      isOurs(file) ? { close: () => {} } : ts.sys.watchFile!(file, ...rest),
+    getCurrentDirectory: () => notes.cwd,
+    watchFile: (file: string, callback: TypeScript.FileWatcherCallback) => {
+      if (isPackage(file)) return { close: () => {} };
+      const { watched } = notes;
+      watched.set(file, { callback, stamp: stampOf(file) });
+      return { close: () => void watched.delete(file) };
+    },
   });
   return Object.assign({}, ts, {
     sys,
@@ -152,77 +149,89 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
         inlineSourceMap: true,
         types: ['node'],
         typeRoots: [slashes(path.join(projectRoot, 'node_modules', '@types')), ...(options.typeRoots ?? [])],
+        // The whole disk, so that a cell can import TypeScript from any folder.
+        rootDir: slashes(path.parse(notes.cwd).root),
       };
       const host = ts.createWatchCompilerHost(rootFiles, adapted, system, ...rest);
+      const { setTimeout: startRebuild, clearTimeout: stopRebuild } = host;
+      const own = notes;
+      let afterCreate: ((builder: TypeScript.BuilderProgram) => void) | undefined;
+      // tslab knows one timer, the one that rebuilds, and throws at any other.
+      const others = new Set<NodeJS.Timeout>();
+      host.setTimeout = (callback, ms, ...args) => {
+        if (callback.name === 'updateProgramWithWatchStatus') return startRebuild!(callback, ms, ...args);
+        const timer = setTimeout(callback, ms, ...args).unref();
+        others.add(timer);
+        return timer;
+      };
+      host.clearTimeout = (timer) => {
+        if (others.delete(timer as NodeJS.Timeout)) clearTimeout(timer as NodeJS.Timeout);
+        else stopRebuild!(timer);
+      };
+      Object.defineProperty(host, 'afterProgramCreate', {
+        get: () => (builder: TypeScript.BuilderProgram) => {
+          own.program = builder.getProgram();
+          afterCreate?.(relocating(builder, own.cwd));
+        },
+        set: (callback: typeof afterCreate) => (afterCreate = callback),
+      });
       return Object.assign(host, moduleResolution(ts, host, isOurs));
+    },
+    getPreEmitDiagnosticsOfFiles: (program: TypeScript.Program, files: readonly TypeScript.SourceFile[]) => {
+      const all = (ts as unknown as WithFork).getPreEmitDiagnosticsOfFiles(program, files);
+      notes.outside = all.filter(({ file }) => file !== undefined && isOutside(file.fileName, notes.cwd));
+      return all;
     },
     transpileModule: (input: string, options: TypeScript.TranspileOptions) => {
       const { code, map: first } = splitInlineMap(input);
       const compilerOptions = { ...options.compilerOptions, sourceMap: true };
-      const before = [expandShorthand(ts, (name) => earlier.has(name))];
+      const before = [expandShorthand(ts, (name) => notes.earlier.has(name))];
       const result = ts.transpileModule(code, { ...options, compilerOptions, transformers: { before } });
       const outputText = result.outputText.replace(/\n?\/\/# sourceMappingURL=\S+\s*$/, '\n');
       if (first && result.sourceMapText) {
-        compiled.push({ output: outputText, maps: [first, JSON.parse(result.sourceMapText)] });
+        notes.compiled.push({ output: outputText, maps: [first, JSON.parse(result.sourceMapText)] });
       }
       return { ...result, outputText };
     },
   });
 }
 
-const distFolder: string = slashes(path.join(projectRoot, 'dist')) + '/';
-
-type ResolutionHost = TypeScript.ModuleResolutionHost & { getCurrentDirectory(): string };
-
-/** tslab resolves as Node 10 did, from the notebook's folder only. Where that finds no types, two more ways are tried. */
-function moduleResolution(
-  ts: typeof TypeScript,
-  host: ResolutionHost,
-  isOurs: (file: string) => boolean,
-): object {
-  const cache = ts.createModuleResolutionCache(workingDirectory, (name) => name);
-  const fromProject = slashes(path.join(projectRoot, 'lib', 'index.ts'));
-  const library: TypeScript.ResolvedModuleFull = {
-    resolvedFileName: `${distFolder}index.d.ts`,
-    extension: ts.Extension.Dts,
-    isExternalLibraryImport: true,
-  };
-  function resolve(
-    name: string,
-    from: string,
-    options: TypeScript.CompilerOptions,
-  ): TypeScript.ResolvedModuleFull | undefined {
-    // A file of the notebook's folder may appear later, so only what packages import is remembered.
-    const known = isOurs(from) ? cache : undefined;
-    const plain = ts.resolveModuleName(name, from, options, host, known).resolvedModule;
-    const bare = !name.startsWith('.') && !path.isAbsolute(name);
-    if (!bare || isOurs(from) || (plain && hasTypes(plain))) return plain;
-    // Packages that state their types only in "exports" are invisible to Node 10's rules.
-    const modern = { ...options, moduleResolution: ts.ModuleResolutionKind.Bundler };
-    for (const [origin, way] of [
-      [from, modern],
-      [fromProject, options],
-      [fromProject, modern],
-    ] as const) {
-      const found = ts.resolveModuleName(name, origin, way, host).resolvedModule;
-      if (found && hasTypes(found)) return found;
-    }
-    return plain;
-  }
-  return {
-    resolveModuleNames: (
-      names: string[],
-      from: string,
-      _reused: unknown,
-      _redirect: unknown,
-      options: TypeScript.CompilerOptions,
-    ) => names.map((name) => (name === 'detlab' ? library : resolve(name, from, options))),
-    hasInvalidatedResolutions: (file: string) => !isOurs(file),
-  };
+/** What tslab's fork of TypeScript exports beyond its declared types. */
+interface WithFork {
+  getPreEmitDiagnosticsOfFiles(
+    program: TypeScript.Program,
+    files: readonly TypeScript.SourceFile[],
+  ): readonly TypeScript.Diagnostic[];
 }
 
-function hasTypes(module: TypeScript.ResolvedModuleFull): boolean {
-  return !module.isExternalLibraryImport || /^\.(d\.[cm]?ts|[cm]?tsx?|json)$/.test(module.extension);
+const outFolder = 'outDir/';
+
+/** Stands for the disk's root in the paths of files outside of the notebook's folder. */
+export const elsewhere: string = '@elsewhere/';
+
+/**
+ * With the whole disk as `rootDir`, TypeScript writes each file under its full path; tslab expects paths from the
+ * notebook's folder. Files outside of it keep their full path under a folder of their own (compiler.ts reads it).
+ */
+function relocating(builder: TypeScript.BuilderProgram, cwd: string): TypeScript.BuilderProgram {
+  const { root } = path.parse(cwd);
+  const emit: TypeScript.BuilderProgram['emit'] = (file, write, ...rest) =>
+    builder.emit(
+      file,
+      (name, ...content) => {
+        const full = root + name.slice(outFolder.length);
+        const relative = full.startsWith(`${cwd}/`)
+          ? full.slice(cwd.length + 1)
+          : elsewhere + full.slice(root.length);
+        write?.(outFolder + relative, ...content);
+      },
+      ...rest,
+    );
+  return Object.assign(Object.create(builder) as TypeScript.BuilderProgram, { emit });
+}
+
+function isOutside(file: string, cwd: string): boolean {
+  return !file.startsWith(`${cwd}/`) && !file.includes('/node_modules/') && /(?<!\.d)\.tsx?$/.test(file);
 }
 
 function splitInlineMap(text: string): { code: string; map?: CompiledScript['maps'][0] } {
@@ -232,9 +241,4 @@ function splitInlineMap(text: string): { code: string; map?: CompiledScript['map
     code: `${text.slice(0, found.index)}\n`,
     map: JSON.parse(Buffer.from(found[1]!, 'base64').toString('utf8')),
   };
-}
-
-/** A path as TypeScript writes it, on Windows too. */
-export function slashes(file: string): string {
-  return file.replace(/\\/g, '/');
 }

@@ -10,8 +10,8 @@ import {
   readNotebook,
 } from '../nbformat';
 import { type CellProgress, OutputCollector } from '../outputs';
-import type { CellError } from '../session';
-import { KernelProcess } from './kernel-process';
+import { CellProcess, CellProcessEnded } from '../cells/cell-process';
+import type { CellError, ExecuteOutcome } from '../session';
 
 /** Where a notebook stands, for whoever shows it. */
 export interface RunProgress {
@@ -90,7 +90,7 @@ class Run {
 
   private readonly cells: CodeCell[];
   private readonly collector = new OutputCollector();
-  private readonly kernel: KernelProcess;
+  private readonly kernel: CellProcess;
   private readonly start = performance.now();
   private settle!: (end: End) => void;
   private current = 0;
@@ -113,40 +113,45 @@ class Run {
     for (const cell of this.cells) Object.assign(cell, { outputs: [], execution_count: null });
     notebook.metadata.kernelspec ??= { ...kernelspec };
     notebook.metadata.language_info ??= structuredClone(languageInfo);
-    this.kernel = new KernelProcess({
+    this.kernel = new CellProcess({
       cwd: path.dirname(path.resolve(options.file)),
       env: { ...process.env, DETLAB_HEADLESS: '1', ...options.env },
-      onReport: (report) => {
-        if (report.type === 'ready') this.next();
-        else if (report.type === 'message') this.receive(report.cell, report.message);
-        else if (report.type === 'done') this.cellDone(report.outcome);
-        else if (report.type === 'finished') {
-          this.info = report.info;
-          this.finish({ status: 'ok' });
-        }
-      },
       onEnd: (reason, lines) => this.fail(this.deathOf(`the kernel ended: ${reason}`, lines), true),
     });
     this.ticker = setInterval(() => this.tell(), 1000);
     if (options.signal?.aborted) this.abort();
     options.signal?.addEventListener('abort', this.abort, { once: true });
     this.tell();
+    this.runCells().catch((error: unknown) => {
+      // An end of the process is told by `onEnd`, with its reason.
+      if (!(error instanceof CellProcessEnded)) this.fail(this.deathOf(String(error), []), true);
+    });
   }
 
-  private next(): void {
-    clearTimeout(this.timer);
-    if (this.current === this.cells.length) {
-      this.kernel.send({ type: 'finish' });
-      return;
+  private async runCells(): Promise<void> {
+    await this.kernel.ready;
+    while (this.current < this.cells.length) {
+      const failure = await this.runCell(this.cells[this.current++]!);
+      if (failure) return this.fail(failure, false);
     }
-    const cell = this.cells[this.current++]!;
-    cell.execution_count = this.current;
+    this.info = await this.kernel.finish();
+    this.finish({ status: 'ok' });
+  }
+
+  private async runCell(cell: CodeCell): Promise<RunFailure | undefined> {
+    const number = this.current;
+    cell.execution_count = number;
     this.cellStart = performance.now();
     this.progress = undefined;
     this.tell();
     const { timeoutSeconds } = this.options;
     if (timeoutSeconds) this.timer = setTimeout(() => this.timeOut(timeoutSeconds), timeoutSeconds * 1000);
-    this.kernel.send({ type: 'execute', source: cell.source });
+    const outcome: ExecuteOutcome = await this.kernel.execute(cell.source, { number }, (message) =>
+      this.receive(number, message),
+    );
+    clearTimeout(this.timer);
+    this.cellSeconds.push((performance.now() - this.cellStart) / 1000);
+    return outcome.status === 'error' && !mayFail(cell) ? failureOf(outcome.error, number) : undefined;
   }
 
   private receive(number: number, message: Parameters<OutputCollector['add']>[1]): void {
@@ -158,13 +163,6 @@ class Run {
     }
     if (message.type === 'error' && message.late && !mayFail(cell))
       this.fail(failureOf(message.error, number), false);
-  }
-
-  private cellDone(outcome: { status: 'ok' } | { status: 'error'; error: CellError }): void {
-    this.cellSeconds.push((performance.now() - this.cellStart) / 1000);
-    const cell = this.cells[this.current - 1]!;
-    if (outcome.status === 'ok' || mayFail(cell)) this.next();
-    else this.fail(failureOf(outcome.error, this.current), false);
   }
 
   private timeOut(seconds: number): void {

@@ -1,7 +1,7 @@
 /** Makes a notebook with outputs fit to be committed: the same wherever it was run. */
 import os from 'node:os';
 import path from 'node:path';
-import { projectRoot } from '../engine/typescript';
+import { projectRoot } from '../../tensor/packages';
 import type { NotebookDocument, Output } from '../nbformat';
 
 /**

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { parseBackendName } from '../../tensor/ladder';
 import type { Profile } from '../../papers/profile';
 import { parseDataFolder, parseProfile, profiles } from '../environment';
-import { projectRoot } from '../engine/typescript';
+import { projectRoot } from '../../tensor/packages';
 import { NotebookFormatError, notebookTitle, readNotebook, writeNotebook } from '../nbformat';
 import type { PageNotebook } from '../page/notebook-page';
 import { type ParsedArguments, parseArguments } from './arguments';
