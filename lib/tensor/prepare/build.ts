@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { dropSymbolTables } from './elf';
 import { packageDirectory, packageVersion, projectRoot, tfjsNodePackage } from '../packages';
+import { hasNoVersion, isNetworkTrouble, lastError } from './pip';
 import { libraries, type PlanInput, type PreparationPlan, preparationPlan } from './plan';
 import type { PrepareProgress } from './progress';
 import { type Outcome, runBounded } from './run';
@@ -156,17 +157,6 @@ function fetchWheels(
   });
 }
 
-function hasNoVersion(outcome: Outcome): boolean {
-  return /No matching distribution found|Could not find a version/.test(outcome.output);
-}
-
-/** pip says "no matching distribution" too where the index was out of reach; what it says before that tells the two apart. */
-function isNetworkTrouble(outcome: Outcome): boolean {
-  const signs =
-    /Retrying|NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|name resolution|ProxyError|SSLError|Max retries|HTTP error|timed out|IncompleteRead|broken connection/i;
-  return signs.test(outcome.output);
-}
-
 function fetchFailure(outcome: Outcome): Failure {
   const reach = `Check the network and pip's index and proxy settings; then: ${again}`;
   const seconds = `${Math.round(outcome.seconds)} s`;
@@ -188,13 +178,6 @@ function fetchFailure(outcome: Outcome): Failure {
     return failure("pip's package index has no TensorFlow wheel for this machine", remedy);
   }
   return failure(`pip failed: ${lastError(outcome)}`, reach);
-}
-
-/** The line of a program's output that most likely says what went wrong. */
-function lastError(outcome: Outcome): string {
-  const lines = outcome.output.trim().split('\n');
-  const line = lines.filter((text) => /error/i.test(text)).at(-1) ?? lines.at(-1);
-  return line?.trim().slice(0, 300) || `it ended with code ${outcome.code}`;
 }
 
 /** Takes what is needed from the wheel. Returns TensorFlow's version, as the wheel's name has it. */

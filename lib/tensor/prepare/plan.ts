@@ -3,6 +3,7 @@
  * process or touches the disk, so tests can say what a machine with an NVIDIA GPU would do.
  */
 import path from 'node:path';
+import { pipPatience, pipPlain } from './pip';
 import { addons, napiVersion, type Variant } from '../prepared';
 
 /** A program and its arguments; run without a shell. */
@@ -65,9 +66,7 @@ export function preparationPlan(input: PlanInput): PreparationPlan {
   const { variant, pip, directory } = input;
   const version = /^\d/.test(input.tensorflow) ? `==${input.tensorflow}` : input.tensorflow;
   const [file, ...pipStart] = pip;
-  // pip's own patience is cut down: an index out of reach is then told in a minute, not in ten.
-  const patience = ['--retries', '1', '--timeout', '15'];
-  const plain = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off', '--no-cache-dir'];
+  const plain = [...pipPlain, '--no-cache-dir'];
   const wheels = ['--only-binary=:all:', ...(input.python ? ['--python-version', input.python] : [])];
   const cpu = variant === 'cpu';
   // For arm64 there is no tensorflow-cpu: the plain package is the CPU build there.
@@ -80,7 +79,7 @@ export function preparationPlan(input: PlanInput): PreparationPlan {
         'download',
         '--no-deps',
         ...wheels,
-        ...patience,
+        ...pipPatience,
         ...plain,
         '--dest',
         path.join(directory, 'wheel'),
@@ -92,7 +91,7 @@ export function preparationPlan(input: PlanInput): PreparationPlan {
         site,
         '--no-compile',
         ...wheels,
-        ...patience,
+        ...pipPatience,
         ...plain,
         `tensorflow[and-cuda]${version}`,
       ];

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { officialBinding } from '../ladder';
 import { tfjsNodePackage } from '../packages';
 import { buildTensorFlow, failure, type Failure } from './build';
+import { networkSeconds, onSignals } from './limits';
 import { takeLock } from './lock';
 import { type PrepareProgress, type ProgressPrinter, progressPrinter } from './progress';
 import { endAll } from './run';
@@ -100,15 +101,6 @@ async function officialInstall(): Promise<Preparation | undefined> {
   };
 }
 
-/** The network's share of the waiting, in seconds. @throws where the variable holds no number. */
-function networkSeconds(options: PrepareOptions): number {
-  const text = process.env.DETLAB_PREPARE_TIMEOUT;
-  if (options.timeoutSeconds !== undefined || !text) return options.timeoutSeconds ?? 300;
-  const seconds = Number(text);
-  if (!(seconds > 0)) throw new Error(`DETLAB_PREPARE_TIMEOUT is '${text}': it must be a number of seconds`);
-  return seconds;
-}
-
 async function prepareVariant(
   variant: Variant,
   options: PrepareOptions,
@@ -121,7 +113,7 @@ async function prepareVariant(
   const known = options.force ? undefined : readFailure(root, variant);
   if (known) return known;
 
-  const timeoutSeconds = networkSeconds(options);
+  const timeoutSeconds = networkSeconds(options.timeoutSeconds);
   const report = (progress: PrepareProgress): void => {
     options.onProgress?.(progress);
     printer.progress(progress);
@@ -192,21 +184,6 @@ async function usePrepared(variant: Variant, anew: boolean, start: number): Prom
         `the prepared TensorFlow does not run here: ${smoke.error}`,
         'To make it anew: npm run prepare-backend',
       );
-}
-
-/** Ctrl-C in the middle: clean up, then let the signal do what it would have done. */
-function onSignals(cleanUp: () => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const removers = signals.map((signal) => {
-    const listener = (): void => {
-      cleanUp();
-      process.removeListener(signal, listener);
-      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
-    };
-    process.on(signal, listener);
-    return () => process.removeListener(signal, listener);
-  });
-  return () => removers.forEach((remove) => remove());
 }
 
 /** What killed processes left behind. Only called with the lock held, so nobody is working there. */
