@@ -29,6 +29,7 @@ export class CellHost {
   private readonly onNativeOutput: CellEvents['onNativeOutput'];
   private readonly onEnd: (end: CellsEnd) => void;
   private cells: Cells | undefined;
+  private ready = false;
   private lastEnd: CellsEnd | undefined;
   private onNextEnd: () => void = () => {};
   private closed = false;
@@ -56,7 +57,17 @@ export class CellHost {
       },
     });
     this.cells = cells;
+    this.ready = false;
+    cells.ready.then(
+      () => (this.ready = true),
+      () => {},
+    );
     return cells;
+  }
+
+  /** Stops what the process runs; one that still starts runs nothing. */
+  interrupt(): void {
+    if (this.ready) this.cells?.interrupt();
   }
 
   /** The running process, if there is one. */

@@ -23,7 +23,7 @@ export interface ExecutionParts {
   cells: CellHost;
   iopub: IoPub;
   history: History;
-  reply: (request: Request, type: string, content: object) => void;
+  reply: (request: Request, type: string, content: object, metadata?: object) => void;
   /** Where text goes that belongs to no cell. */
   log: (line: string) => void;
 }
@@ -75,7 +75,7 @@ export class Executions {
   interrupt(): void {
     if (this.stopWaiting) this.stopWaiting();
     // Also without a cell: what a cell left running may keep the process from running others.
-    else this.parts.cells.current?.interrupt();
+    else this.parts.cells.interrupt();
   }
 
   /** Runs nothing more, and says nothing more about what runs. */
@@ -114,6 +114,8 @@ export class Executions {
     const counted = execution.storeHistory && code.trim() !== '';
     if (counted) this.count++;
     const number = this.count;
+    // Front ends reckon from it how long a cell took, without the time that it waited.
+    const started = new Date().toISOString();
     iopub.busyWithCell(parent);
     const entry = counted ? history.add(number, code) : undefined;
     if (!silent) iopub.publish('execute_input', { code, execution_count: number }, parent);
@@ -128,7 +130,7 @@ export class Executions {
     if (failed) await turn().then(turn);
     execution.native.end();
     this.running = undefined;
-    reply(request, 'execute_reply', replyOf(outcome, number));
+    reply(request, 'execute_reply', replyOf(outcome, number), { started });
     iopub.idle(parent);
     if (failed) this.abortQueue();
   }

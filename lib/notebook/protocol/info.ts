@@ -13,8 +13,14 @@ export function cellTypeScriptVersion(): string {
   return versionIn(fromTslab.resolve('@tslab/typescript-for-tslab/package.json'));
 }
 
+let known: Record<string, unknown> | undefined;
+
 /** The content of the reply. */
 export function kernelInfo(): Record<string, unknown> {
+  return (known ??= gather());
+}
+
+function gather(): Record<string, unknown> {
   const version = versionIn(path.join(projectRoot, 'package.json'));
   const typescript = cellTypeScriptVersion();
   return {

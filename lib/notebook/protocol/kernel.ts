@@ -78,7 +78,7 @@ class Kernel implements RunningKernel {
       cells: this.cells,
       iopub: this.iopub,
       history: this.history,
-      reply: (request, type, content) => this.reply(request, type, content),
+      reply: this.reply.bind(this),
       log: this.log,
     });
     sockets.listen((channel, frames) => this.receive(channel, frames));
@@ -173,8 +173,8 @@ class Kernel implements RunningKernel {
     if (this.stopping && type === 'shutdown_request') await this.stop();
   }
 
-  private reply({ channel, message }: Request, type: string, content: object): void {
-    const frames = this.wire.encode(type, content, message.header);
+  private reply({ channel, message }: Request, type: string, content: object, metadata: object = {}): void {
+    const frames = this.wire.encode(type, content, message.header, metadata);
     this.sockets.send(channel, [...message.identities, ...frames]);
   }
 

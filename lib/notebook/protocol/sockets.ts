@@ -33,7 +33,7 @@ export class Sockets {
    * @throws SocketError where one cannot be opened; then none is left open.
    */
   static async open(connection: Connection, frameLimit: number): Promise<Sockets> {
-    const zmq = await import('zeromq');
+    const zmq = await loadZeroMQ();
     const sockets = new Sockets(connection);
     try {
       if (connection.curveSecretKey !== undefined && !zmq.capability.curve) {
@@ -121,6 +121,17 @@ class Outbox {
       }
     }
     this.sending = undefined;
+  }
+}
+
+async function loadZeroMQ(): Promise<typeof ZeroMQ> {
+  try {
+    return await import('zeromq');
+  } catch (error) {
+    throw new SocketError(
+      `ZeroMQ, which Jupyter's protocol goes over, can't be loaded: ${(error as Error).message.split('\n')[0]}. ` +
+        '`npm ci` in the project folder installs it.',
+    );
   }
 }
 

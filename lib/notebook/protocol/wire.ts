@@ -35,7 +35,6 @@ export const protocolVersion = '5.4';
 export const delimiter = '<IDS|MSG>';
 
 const parts = ['header', 'parent header', 'metadata', 'content'] as const;
-const rememberedSignatures = 65_536;
 
 /** Writes and reads messages of one kernel, or of one client in tests. */
 export class Wire {
@@ -44,14 +43,19 @@ export class Wire {
   private readonly key: string;
   private readonly hash: string;
   private readonly limit: number;
+  private readonly remembered: number;
   private readonly seen: Set<string> = new Set();
   private count = 0;
 
-  /** An empty key: nothing is signed or checked. `limit`: bytes of one message at most. */
-  constructor(signing: { key: string; hash: string }, limit: number = Infinity) {
+  /**
+   * An empty key: nothing is signed or checked. `limit`: bytes of one message at most. `remembered`: the number of signatures
+   * that are not taken a second time.
+   */
+  constructor(signing: { key: string; hash: string }, limit: number = Infinity, remembered: number = 65_536) {
     this.key = signing.key;
     this.hash = signing.hash;
     this.limit = limit;
+    this.remembered = remembered;
   }
 
   /** A message's frames, without identities before them. */
@@ -124,7 +128,7 @@ export class Wire {
     if (this.seen.has(text))
       throw new MessageRefused('it was sent before (same signature)', typeOf(signed[0]!));
     this.seen.add(text);
-    if (this.seen.size > rememberedSignatures) {
+    if (this.seen.size > this.remembered) {
       const [oldest] = this.seen;
       this.seen.delete(oldest!);
     }

@@ -155,6 +155,9 @@ describe('running cells', () => {
       ['execute_result', { execution_count: 1, data: { 'text/plain': '42' }, metadata: {} }],
     ]);
     for (const message of iopub) expect(message.parent.session).toBe(client.session);
+    expect(Date.parse(reply.metadata.started as string)).toBeLessThanOrEqual(
+      Date.parse(reply.header.date as string),
+    );
     expect(outputs[1]!.topic).toMatch(/^kernel\..+\.stream$/);
   });
 
@@ -639,6 +642,30 @@ describe('what is not as it should be', () => {
       expect.stringContaining('control: execute_request was not taken: it was sent before'),
     ]);
     expect(started[0]!.asked.map(({ code }) => code)).toEqual(['once', 'then']);
+  });
+
+  test('whatever the content, the kernel answers or says why not, and goes on', async () => {
+    const { client, lines } = await setUp();
+    let state = 1;
+    const random = (below: number): number => {
+      state = (state * 48_271) % 2_147_483_647;
+      return state % below;
+    };
+    const values = [null, true, -1, 0, 1e308, 0.5, '', 'x', '\u0000😀', [], [[1]], {}, { a: {} }, { a: 'b' }];
+    const names = ['code', 'cursor_pos', 'silent', 'user_expressions', 'hist_access_type', 'n', 'pattern'];
+    names.push('session', 'start', 'stop', 'comm_id', 'target_name', 'seq', 'command', '__proto__', 'status');
+    const requests = ['execute', 'complete', 'inspect', 'is_complete', 'history', 'comm_info', 'debug'];
+    requests.push('interrupt', 'connect', 'kernel_info');
+    for (let i = 0; i < 400; i++) {
+      const content: Record<string, unknown> = Object.create(null);
+      for (let n = random(6); n > 0; n--)
+        content[names[random(names.length)]!] = values[random(values.length)];
+      const type = `${requests[random(requests.length)]}_request`;
+      const { reply } = await client.request(type, JSON.stringify(content), i % 2 ? 'shell' : 'control');
+      expect(reply.type).toBe(type.replace('request', 'reply'));
+      expect(reply.content.ename ?? 'BadRequest').toMatch(/^(BadRequest|NotSupported)$/);
+    }
+    expect(lines).toEqual([]);
   });
 
   test('a front end with another key gets no answer and does no harm', async () => {
