@@ -97,7 +97,9 @@ describe('a name', () => {
   });
 
   test('of a module is the one that the import names', () => {
-    expect(asked.plain(`import {} from 'det|lab'`)).toBe(`module 'detlab'`);
+    for (const marked of [`'det|lab'`, `|'detlab'`, `'detlab'|`, `'detlab|`]) {
+      expect(asked.plain(`import {} from ${marked}`)).toBe(`module 'detlab'`);
+    }
     expect(asked.plain('fs|.readFileSync')).toBe(`module 'node:fs'`);
     expect(asked.plain(`import * as lib from 'detlab';\nli|b`)).toBe(`module 'detlab'`);
   });

@@ -4,7 +4,7 @@ import type { MimeBundle } from '../../plot/display';
 import type { ProgramView } from './compiler';
 import { typesOfName, typesOfParameters } from './members';
 import { isModuleName } from './module-names';
-import { clamp, type Language, nameAt, quickInfoAt, signaturesAt, stringAt } from './services';
+import { clamp, type Language, nameAt, quickInfoAt, signaturesAt } from './services';
 import { proseOf, textOf, withoutImpliedUndefined } from './symbols';
 
 type Parts = readonly TypeScript.SymbolDisplayPart[];
@@ -33,7 +33,7 @@ export function inspect(language: Language, code: string, position: number): Mim
 }
 
 function describeName(view: ProgramView, at: number): Description | undefined {
-  const { ts, source, prefixLength } = view;
+  const { ts } = view;
   const info = quickInfoAt(view, at);
   const signature = textOf(info?.displayParts);
   // What has no meaning is `any` to TypeScript.
@@ -42,9 +42,9 @@ function describeName(view: ProgramView, at: number): Description | undefined {
   }
   const { documentation = [], tags = [] } = info;
   const name = nameAt(view, at);
-  const literal = stringAt(ts, source, at + prefixLength);
   // TypeScript would name the file that it found.
-  const imported = literal && isModuleName(ts, literal) ? literal.text : namespaceModule(view, name);
+  const imported =
+    ts.isStringLiteralLike(name) && isModuleName(ts, name) ? name.text : namespaceModule(view, name);
   if (imported !== undefined) return { code: [`module '${imported}'`], documentation, tags };
   const types = typesOfName(view, name);
   const plain = plainSignature(signature);
