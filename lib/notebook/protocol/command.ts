@@ -47,6 +47,8 @@ async function serve(kernel: RunningKernel): Promise<number> {
     console.error(error);
     process.exit(1);
   };
+  // Whoever read what is said here may have gone; that is no reason to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', stop);
   process.on('SIGHUP', stop);

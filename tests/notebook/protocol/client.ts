@@ -9,8 +9,9 @@ import os from 'node:os';
 import path from 'node:path';
 import * as zmq from 'zeromq';
 
-// Generous, for machines under load; nothing waits this long where all is well.
-const patienceMs = 60_000;
+// Generous, for machines under load; nothing waits this long where all is well. Shorter than a test may take, to be told what
+// was waited for.
+const patienceMs = 50_000;
 
 export interface ClientConnection {
   transport: 'tcp' | 'ipc';

@@ -3,12 +3,14 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import * as zmq from 'zeromq';
 import { buildLibrary, entry, temporaryFolder } from '../helpers';
 import { TestClient, writeConnection, writeTcpConnection } from './client';
 
 beforeAll(buildLibrary);
+// Several processes with a compiler each, on machines that do other things too.
+vi.setConfig({ testTimeout: 240_000 });
 
 const cleanups: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
