@@ -6,7 +6,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { projectRoot } from '../tensor/packages';
 import { type DisplayOptions, type MimeBundle, setDisplaySink } from '../plot/display';
 import type { Diagnostics } from './engine/compiler';
+import { type Completeness, completenessOf } from './engine/completeness';
+import { complete, type Completion } from './engine/completion';
 import { createExecutor } from './engine/executor';
+import { inspect } from './engine/inspection';
 import { guardProcess } from './engine/process-guards';
 import { installResolution } from './engine/resolve';
 import { plainBundle, resultBundle } from './engine/result';
@@ -22,7 +25,8 @@ import {
 } from './engine/traceback';
 import { setTslabDisplay } from './engine/typescript';
 
-export type { CellError, StoppedFrame };
+export type { CellError, Completeness, Completion, StoppedFrame };
+export type { CompletionItem } from './engine/completion';
 
 /** What a cell did, in the terms of Jupyter's messaging protocol. */
 export type CellMessage =
@@ -55,22 +59,6 @@ export type ExecuteOutcome =
   | { status: 'ok'; executionCount: number; expressions?: Record<string, ExpressionResult> }
   | { status: 'error'; executionCount: number; error: CellError };
 
-/** One candidate of a completion. */
-export interface CompletionItem {
-  text: string;
-  /** What it is, in the words that front ends have icons for: function, method, class, property, module, keyword, … */
-  type: string;
-  signature?: string;
-  documentation?: string;
-}
-
-/** Candidates for the text between two offsets of the code, in UTF-16 units. */
-export interface Completion {
-  items: CompletionItem[];
-  start: number;
-  end: number;
-}
-
 export interface SessionOptions {
   /** The folder that relative imports start from: the notebook's. */
   cwd: string;
@@ -89,10 +77,10 @@ export interface Session {
     options?: ExecuteOptions,
   ): Promise<ExecuteOutcome>;
   complete(code: string, position: number): Completion;
-  /** What is known about the name at a position, as text, or `undefined`. */
+  /** What is known about the name at a position, or about the call that it is in; `undefined` where nothing is. */
   inspect(code: string, position: number): MimeBundle | undefined;
   /** Whether a console should run the code, ask for another line, or show the mistake in it. */
-  isComplete(code: string): { status: 'complete' | 'incomplete' | 'invalid'; indent?: string };
+  isComplete(code: string): Completeness;
   /**
    * Stops waiting for the running cell; library loops that look at the abort signal stop at their next step. Code that never
    * yields has to be ended from outside (cells/lifeline.ts), which then calls `stopped`.
@@ -319,16 +307,9 @@ export function createSession(options: SessionOptions): Session {
       if (!expressions || Object.keys(expressions).length === 0) return { status: 'ok', executionCount };
       return { status: 'ok', executionCount, expressions: await evaluate(expressions) };
     },
-    complete(code, position) {
-      const { candidates, start, end } = executor.complete(code, position);
-      return { items: candidates.map((text) => ({ text, type: '' })), start, end };
-    },
-    inspect() {
-      return undefined;
-    },
-    isComplete() {
-      return { status: 'complete' };
-    },
+    complete: (code, position) => complete(executor.language, code, position),
+    inspect: (code, position) => inspect(executor.language, code, position),
+    isComplete: (code) => completenessOf(executor.language.ts, code),
     interrupt() {
       if (running) interruptCell(running);
     },

@@ -1,16 +1,13 @@
 /** What passes between the process that runs cells and the one that asks it to. */
 import type { MimeBundle } from '../../plot/display';
-import type { CellMessage, Completion, ExecuteOptions, ExecuteOutcome } from '../session';
+import type { CellMessage, Completeness, Completion, ExecuteOptions, ExecuteOutcome } from '../session';
 
 /** Questions and their answers, by name. */
 export interface CellCalls {
   execute: { asked: { code: string; options: ExecuteOptions }; answer: ExecuteOutcome };
   complete: { asked: { code: string; position: number }; answer: Completion };
   inspect: { asked: { code: string; position: number }; answer: MimeBundle | undefined };
-  isComplete: {
-    asked: { code: string };
-    answer: { status: 'complete' | 'incomplete' | 'invalid'; indent?: string };
-  };
+  isComplete: { asked: { code: string }; answer: Completeness };
   /** Ends the process politely. The answer tells what computed, as far as the library was used. */
   finish: { asked: object; answer: Record<string, string> };
 }

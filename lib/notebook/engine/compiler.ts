@@ -24,7 +24,7 @@ export interface ConvertedCell {
   modules: { file: string; code: string }[];
 }
 
-/** What the language service sees after the last call of `complete` or `inspect`. */
+/** What the language service sees of a cell that is looked at. */
 export interface ProgramView {
   ts: typeof TypeScript;
   program: TypeScript.Program;
@@ -41,9 +41,9 @@ export interface Compiler {
   addModule(name: string, source: string, jsx: boolean): Diagnostics;
   /** The declarations after a cell that ended early: its own, but those of `missing` names as they were before. */
   merge(before: string, after: string, missing: ReadonlySet<string>): string;
-  complete(declarations: string, source: string, position: number): ReturnType<Converter['complete']>;
-  inspect(declarations: string, source: string, position: number): ReturnType<Converter['inspect']>;
-  view(): ProgramView | undefined;
+  /** Looks at a cell as the next one, without compiling it: for completion and inspection. */
+  look(declarations: string, source: string): ProgramView;
+  ts: typeof TypeScript;
   maps: SourceMaps;
   /** Makes changed declarations of the library known. */
   invalidateTypes(files: readonly string[]): void;
@@ -110,15 +110,13 @@ export function createCompiler(cwd: string): Compiler {
     addModule: (name, source, jsx) =>
       ask((converter) => converter.addModule(name, source, { mode: 'node', jsx } as never)),
     merge: (before, after, missing) => mergeDeclarations(tslab.ts, before, after, missing),
-    complete: (declarations, source, position) =>
-      ask((converter) => converter.complete(declarations, source, position)),
-    inspect: (declarations, source, position) =>
-      ask((converter) => converter.inspect(declarations, source, position)),
-    view() {
-      const source = own.program?.getSourceFile(`${own.cwd}/__tslab__.ts`);
-      if (!own.program || !source) return undefined;
-      return { ts: tslab.ts, program: own.program, source, prefixLength: cellPrefix.length };
+    look(declarations, source) {
+      ask((converter) => converter.inspect(declarations, source, 0));
+      const file = own.program?.getSourceFile(`${own.cwd}/__tslab__.ts`);
+      if (!own.program || !file) throw new Error('the compiler did not read the cell');
+      return { ts: tslab.ts, program: own.program, source: file, prefixLength: cellPrefix.length };
     },
+    ts: tslab.ts,
     invalidateTypes(files) {
       for (const file of files) {
         const place = slashes(file);

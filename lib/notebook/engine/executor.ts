@@ -3,6 +3,7 @@ import path from 'node:path';
 import vm from 'node:vm';
 import { type Compiler, createCompiler, type Diagnostics } from './compiler';
 import { CellModules } from './modules';
+import type { Language } from './services';
 
 /** What became of a cell. A cell that was not run, for what the compiler found, has diagnostics. */
 export type Executed =
@@ -24,8 +25,8 @@ export interface Executor {
   execute(source: string, script: string, stop: Promise<never>): Promise<Executed>;
   /** To be called where a cell's code was ended from outside: takes over the names that it declared so far. */
   stopped(): void;
-  complete(source: string, position: number): ReturnType<Compiler['complete']>;
-  inspect(source: string, position: number): ReturnType<Compiler['inspect']>;
+  /** The language service on a cell as the next one. */
+  language: Language;
   close(): void;
 }
 
@@ -89,8 +90,11 @@ export function createExecutor(cwd: string, onCompile: (busy: boolean) => void):
       return { value };
     },
     stopped: () => stopped?.(),
-    complete: (source, position) => compile(() => compiler.complete(declarations, source, position)),
-    inspect: (source, position) => compile(() => compiler.inspect(declarations, source, position)),
+    language: {
+      ts: compiler.ts,
+      cwd: path.resolve(cwd),
+      look: (source) => compile(() => compiler.look(declarations, source)),
+    },
     close: () => compiler.close(),
   };
 }

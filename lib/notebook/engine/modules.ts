@@ -126,12 +126,23 @@ async function importFrom(id: string, folder: string): Promise<object | undefine
       importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     }) as (id: string) => Promise<object>;
     try {
-      return await load(id);
+      return await withoutWarnings(() => load(id));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') return undefined;
     }
   }
   return undefined;
+}
+
+/** Node calls this way of importing experimental, in the reader's output; it has been the same since it came. */
+function withoutWarnings<T>(work: () => T): T {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return work();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }
 
 /** TypeScript's code for `import x from` asks for `default` only of what is marked as compiled from an ES module. */

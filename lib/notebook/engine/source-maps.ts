@@ -25,7 +25,9 @@ export interface SourcePlace {
 
 interface Script {
   name: string;
-  maps: [SourceMap, SourceMap];
+  payloads: CompiledScript['maps'];
+  /** Parsed when an error asks for them. */
+  maps?: [SourceMap, SourceMap];
   prefixLength: number;
   /** Lines of the compiled text: what follows them is the wrapper that calls the cell. */
   lines: number;
@@ -35,24 +37,29 @@ interface Script {
 
 const syncWrapper = '(function(exports, require) { ';
 const asyncWrapper = '(async function(exports, require) { ';
+// Functions of older cells may still fail; those of so many executions ago lose their lines.
+const keptCells = 500;
 // tslab puts `export {};` and a newline before every cell's source.
 const prefixLines = 1;
 
 /** The source maps of one session. */
 export class SourceMaps {
   private readonly scripts: Map<string, Script> = new Map();
+  private readonly cells: string[] = [];
   private readonly libraryMaps: Map<string, SourceMap | undefined> = new Map();
 
   constructor(private readonly root: string) {}
 
   addCell(name: string, script: CompiledScript, source: string, isAsync: boolean): void {
     const prefixLength = (isAsync ? asyncWrapper : syncWrapper).length;
-    this.scripts.set(name, { ...parse(name, script), prefixLength, source, cell: true });
+    this.scripts.set(name, { ...describe(name, script), prefixLength, source, cell: true });
+    this.cells.push(name);
+    if (this.cells.length > keptCells) this.scripts.delete(this.cells.shift()!);
   }
 
   addModule(file: string, script: CompiledScript): void {
     const name = file.replace(/\.js$/, '.ts');
-    this.scripts.set(file, parse(name, script));
+    this.scripts.set(file, describe(name, script));
   }
 
   /** Where line and column (from 1) of a running script were written; `undefined` for code that no one here wrote. */
@@ -61,6 +68,7 @@ export class SourceMaps {
     if (script) {
       if (line > script.lines) return undefined;
       const before = line === 1 ? script.prefixLength : 0;
+      script.maps ??= [new SourceMap(script.payloads[0]), new SourceMap(script.payloads[1])];
       const middle = lookUp(script.maps[1], line, Math.max(1, column - before));
       const place = middle && lookUp(script.maps[0], middle.line, middle.column);
       if (!place) return undefined;
@@ -91,10 +99,9 @@ export class SourceMaps {
   }
 }
 
-function parse(name: string, script: CompiledScript): Script {
-  const maps: Script['maps'] = [new SourceMap(script.maps[0]), new SourceMap(script.maps[1])];
+function describe(name: string, script: CompiledScript): Script {
   const lines = script.output.replace(/\n+$/, '').split('\n').length;
-  return { name, maps, lines, prefixLength: 0, cell: false };
+  return { name, payloads: script.maps, lines, prefixLength: 0, cell: false };
 }
 
 function lookUp(map: SourceMap, line: number, column: number): { line: number; column: number } | undefined {
