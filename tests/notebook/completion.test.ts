@@ -120,6 +120,9 @@ describe('names', () => {
       signature: 'number',
       documentation: 'The rate at the start.',
     });
+    expect(asked.item(`import { createBox| } from 'detlab'`, 'createBoxCoder')!.documentation).toBe(
+      "A coder; without options, SSD's.",
+    );
     expect(items.find(({ text }) => text === 'Map')).toMatchObject({ type: 'class' });
   });
 

@@ -25,6 +25,8 @@ beforeAll(async () => {
       ' * resize(1, 2);',
       ' */',
       'function resize(width: number, height?: number): number { return width * (height ?? 1); }',
+      '/** In one line. @param x any `a@b` text. @throws if @ is in it. */',
+      'function check(x: string): void {}',
       'function half(x: string): string;',
       '/** Half of a number. */',
       'function half(x: number): number;',
@@ -184,6 +186,15 @@ test('Markdown has the signature as code and the tags as a list', () => {
   expect(asked.plain('resize|')!.split('\n\n').at(-1)).toBe(
     '@param width in pixels,\nnot in points\n@param height likewise\n@returns the area\n' +
       '@throws RangeError on a negative size\n@deprecated\n@example resize(1, 2);',
+  );
+});
+
+test('tags after a sentence are tags as well', () => {
+  expect(asked.plain('check|')).toBe(
+    'function check(x: string): void\n\nIn one line.\n\n@param x any `a@b` text.\n@throws if @ is in it.',
+  );
+  expect(asked.markdown('check|')).toContain(
+    'In one line.\n\n- *@param* `x` — any `a@b` text.\n- *@throws* — if @ is in it.',
   );
 });
 

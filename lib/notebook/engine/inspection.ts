@@ -5,7 +5,7 @@ import type { ProgramView } from './compiler';
 import { typesOfName, typesOfParameters } from './members';
 import { isModuleName } from './module-names';
 import { clamp, type Language, nameAt, quickInfoAt, signaturesAt } from './services';
-import { proseOf, textOf, withoutImpliedUndefined } from './symbols';
+import { proseOf, tagAfterSentence, textOf, withoutImpliedUndefined } from './symbols';
 
 type Parts = readonly TypeScript.SymbolDisplayPart[];
 
@@ -97,35 +97,59 @@ function callSignature(item: TypeScript.SignatureHelpItem): string {
   return withoutImpliedUndefined(textOf(prefixDisplayParts) + parameters + textOf(suffixDisplayParts));
 }
 
+interface Tag {
+  name: string;
+  /** The parameter that it is about. */
+  subject: string;
+  text: string;
+}
+
 function plainText({ code, documentation, tags }: Description): string {
-  const lines = tags.map((tag) => ['@' + tag.name, ...tagWords(tag)].filter((word) => word !== '').join(' '));
-  return join([...code, proseOf(documentation), lines.join('\n')]);
+  const comment = splitTags(proseOf(documentation));
+  const lines = [...comment.tags, ...tags.flatMap((tag) => tagsOf(tag, false))].map(
+    ({ name, subject, text }) => [`@${name}`, subject, text].filter((word) => word !== '').join(' '),
+  );
+  return join([...code, comment.text, lines.join('\n')]);
 }
 
 function markdown({ code, documentation, tags }: Description): string {
   const fence = `\`\`\`typescript\n${code.join('\n\n')}\n\`\`\``;
-  const listed = tags.filter((tag) => tag.name !== 'example').map((tag) => `- ${tagLine(tag)}`);
-  const examples = tags.filter((tag) => tag.name === 'example').map((tag) => exampleBlock(textOf(tag.text)));
-  return join([fence, proseOf(documentation, true), listed.join('\n'), ...examples]);
+  const comment = splitTags(proseOf(documentation, true));
+  const all = [...comment.tags, ...tags.flatMap((tag) => tagsOf(tag, true))];
+  const lines = all.filter(({ name }) => name !== 'example').map(tagLine);
+  const examples = all.filter(({ name }) => name === 'example').map(({ text }) => exampleBlock(text));
+  return join([fence, comment.text, lines.join('\n'), ...examples]);
 }
 
-function tagLine(tag: TypeScript.JSDocTagInfo): string {
-  const [name, text] = tagWords(tag, true);
-  const subject = name === '' ? '' : ` \`${name}\``;
+function tagLine({ name, subject, text }: Tag): string {
+  const about = subject === '' ? '' : ` \`${subject}\``;
   // A list item's further lines are indented.
-  return `*@${tag.name}*${subject}${text === '' ? '' : ` — ${text!.replace(/\n/g, '\n  ')}`}`;
+  return `- *@${name}*${about}${text === '' ? '' : ` — ${text.replace(/\n/g, '\n  ')}`}`;
 }
 
-/** The name that a tag is about, if any, and its text. */
-function tagWords(tag: TypeScript.JSDocTagInfo, markdown = false): [name: string, text: string] {
-  const [first, ...rest] = tag.text ?? [];
-  const named = first?.kind === 'parameterName' || first?.kind === 'typeParameterName';
-  const text = proseOf(named ? rest : tag.text, markdown).trim();
-  return [named ? first.text : '', named ? text.replace(/^-\s*/, '') : text];
+function tagsOf({ name, text: parts = [] }: TypeScript.JSDocTagInfo, forMarkdown: boolean): Tag[] {
+  if (name === 'example') return [{ name, subject: '', text: textOf(parts) }];
+  const [first, ...rest] = parts;
+  const isNamed = first?.kind === 'parameterName' || first?.kind === 'typeParameterName';
+  const { text, tags } = splitTags(proseOf(isNamed ? rest : parts, forMarkdown).trim());
+  return [
+    { name, subject: isNamed ? first.text : '', text: isNamed ? text.replace(/^-\s*/, '') : text },
+    ...tags,
+  ];
 }
 
 function exampleBlock(text: string): string {
   return `*@example*\n\n${text.includes('```') ? text : `\`\`\`typescript\n${text}\n\`\`\``}`;
+}
+
+/** TypeScript takes a tag for one only where a line begins with it; comments of one line have them after a sentence. */
+function splitTags(comment: string): { text: string; tags: Tag[] } {
+  const [text = '', ...rest] = comment.split(tagAfterSentence);
+  const tags = rest.map((tag): Tag => {
+    const [, name = '', about = '', said = ''] = /^(\w+)\s*(?:(?<=^param\s+)(\S+)\s*)?(.*)$/s.exec(tag) ?? [];
+    return { name, subject: about, text: said };
+  });
+  return { text, tags };
 }
 
 function join(blocks: readonly string[]): string {

@@ -105,10 +105,13 @@ export function oneLine(text: string, most: number = longest): string {
 export function summaryOf({ ts, program }: ProgramView, symbol: TypeScript.Symbol): string | undefined {
   const target = resolved(ts, program, symbol);
   const parts = target.getDocumentationComment(program.getTypeChecker());
-  return firstParagraph(proseOf(parts)) || undefined;
+  return firstParagraph(proseOf(parts).split(tagAfterSentence)[0]!) || undefined;
 }
 
-export function firstParagraph(text: string): string {
+/** Where a sentence of a comment is followed by a tag on its own line. */
+export const tagAfterSentence: RegExp = /(?<=[.;:)\]`])\s+@(?=(?:param|returns|throws)\b)/;
+
+function firstParagraph(text: string): string {
   return (text.trim().split(/\n\s*\n/)[0] ?? '').replace(/\s*\n\s*/g, ' ');
 }
 
