@@ -81,6 +81,8 @@ function install(folder: string, found: FoundKernelspec, prefix: string | undefi
     `VS Code (with its Jupyter extension): reload the window, open a notebook, and choose\n` +
       `Select Kernel > Jupyter Kernel > ${name}.`,
   );
+  const papermill = papermillAdvice(prefix);
+  if (papermill !== undefined) console.log(papermill);
   if (!hasTensorFlow()) {
     console.log(
       'TensorFlow is not prepared yet, so notebooks compute on wasm, which is slower: npm run prepare-backend',
@@ -115,12 +117,27 @@ function hasTensorFlow(): boolean {
   );
 }
 
+/** The programs of the environment that is meant: those on PATH, or those of the prefix. */
+function programs(prefix: string | undefined): NodeJS.ProcessEnv {
+  if (prefix === undefined) return process.env;
+  return { PATH: path.join(path.resolve(prefix), process.platform === 'win32' ? 'Scripts' : 'bin') };
+}
+
+/** papermill can't write parameters in TypeScript by itself: how to teach it, where it is there. */
+function papermillAdvice(prefix: string | undefined): string | undefined {
+  const papermill = which('papermill', programs(prefix));
+  if (papermill === undefined) return undefined;
+  const plugin = path.join(projectRoot, 'lib', 'notebook', 'jupyter', 'papermill');
+  const python = path.join(path.dirname(papermill), 'python');
+  return `papermill: to pass parameters to TypeScript notebooks, once: ${python} -m pip install "${plugin}"`;
+}
+
 /** What the `jupyter` on PATH (or of the environment) says about it, in words. */
 function seenByJupyter(folder: string, prefix: string | undefined): string {
-  const bin = process.platform === 'win32' ? 'Scripts' : 'bin';
-  const jupyter = which('jupyter', prefix === undefined ? process.env : { PATH: path.join(prefix, bin) });
+  const env = programs(prefix);
+  const jupyter = which('jupyter', env);
   if (jupyter === undefined) {
-    const where = prefix === undefined ? 'on PATH' : `in ${path.join(prefix, bin)}`;
+    const where = prefix === undefined ? 'on PATH' : `in ${env.PATH}`;
     return `There is no \`jupyter\` ${where} to ask; VS Code needs none, and \`npm run lab\` brings a JupyterLab.`;
   }
   const run = spawnSync(jupyter, ['kernelspec', 'list', '--json'], { encoding: 'utf8', timeout: 60_000 });

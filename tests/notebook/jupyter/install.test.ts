@@ -164,6 +164,15 @@ describe.skipIf(process.platform === 'win32')('what the jupyter on PATH says abo
     expect(text()).toContain(`takes another kernel of that name first: ${other}`);
   });
 
+  it('is followed by how to teach papermill, where that is there', () => {
+    installCommand([]);
+    expect(text()).not.toMatch(/papermill/);
+    shop.tool('papermill', 'exit 1\n');
+    installCommand([]);
+    const plugin = /papermill: .*python -m pip install "(.*)"/.exec(text())?.[1];
+    expect(fs.readdirSync(plugin!)).toContain('pyproject.toml');
+  });
+
   it('may be nothing, when it is broken', () => {
     shop.tool('jupyter', 'echo broken; exit 1\n');
     expect(installCommand([])).toBe(0);
