@@ -1,6 +1,6 @@
-/** What a network is made of and what it costs: one row a layer, counted during a real forward pass. */
+/** What a network is made of and what it costs: its layers with their variables, and what a real forward pass counts. */
 import { tf } from '../tensor/tf';
-import { type ForwardContext, inference, type LayerTrace, type Module } from './module';
+import { type ForwardContext, inference, type LayerTrace, type Module, type NamedVariable } from './module';
 
 /** One layer of a summary. */
 export interface LayerRow {
@@ -48,6 +48,43 @@ export function summarize(
     parameters: model.parameterCount(),
     multiplyAdds: rows.reduce((sum, row) => sum + row.multiplyAdds, 0),
   };
+}
+
+/** One layer of `listLayers`: a module that holds variables itself. */
+export interface LayerVariables {
+  /** The layer's name in the network, e.g. `backbone.stages.0.0.conv`; empty for the network itself. */
+  readonly layer: string;
+  /** The layer's class, e.g. `Conv2d`. */
+  readonly type: string;
+  readonly variables: readonly {
+    /** The field that holds it, e.g. `weight`. */
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly trainable: boolean;
+  }[];
+  /** Numbers that training updates. */
+  readonly parameters: number;
+  /** Numbers that it does not: running statistics, and what was frozen. */
+  readonly buffers: number;
+}
+
+/** Every layer that holds variables, in the order of the fields. Needs no input and computes nothing. */
+export function listLayers(model: Module): LayerVariables[] {
+  return [...moduleNames(model)].flatMap(([module, layer]): LayerVariables[] => {
+    const own = Object.entries(module).flatMap(([field, value]) => ownVariables(value, field));
+    if (own.length === 0) return [];
+    const count = (trainable: boolean): number =>
+      own.reduce((sum, { variable }) => sum + (variable.trainable === trainable ? variable.size : 0), 0);
+    const variables = own.map(({ name, variable: { shape, trainable } }) => ({ name, shape, trainable }));
+    return [
+      { layer, type: module.constructor.name, variables, parameters: count(true), buffers: count(false) },
+    ];
+  });
+}
+
+function ownVariables(value: unknown, name: string): NamedVariable[] {
+  if (value instanceof tf.Variable) return [{ name, variable: value }];
+  return Array.isArray(value) ? value.flatMap((item, i) => ownVariables(item, `${name}.${i}`)) : [];
 }
 
 function moduleNames(root: Module): Map<Module, string> {

@@ -6,6 +6,7 @@ import {
   createRandom,
   type ForwardContext,
   inference,
+  listLayers,
   Module,
   summarize,
   tf,
@@ -63,6 +64,56 @@ describe('Module', () => {
     const model = new Pair();
     expect(model.parameterCount()).toBe(3 * 3 * 3 * 4 + 4 + 4 + (3 * 3 * 4 * 5 + 5) + (5 * 2 + 2));
     model.dispose();
+  });
+
+  test('lists the layers that hold variables, with what is trained of them', () => {
+    const model = new Pair();
+    const one = (name: string, shape: number[], trainable: boolean = true) => ({ name, shape, trainable });
+    expect(listLayers(model).slice(0, 2)).toEqual([
+      {
+        layer: 'blocks.0.conv',
+        type: 'Conv2d',
+        variables: [one('weight', [3, 3, 3, 4])],
+        parameters: 108,
+        buffers: 0,
+      },
+      {
+        layer: 'blocks.0.bn',
+        type: 'BatchNorm2d',
+        variables: [
+          one('weight', [4]),
+          one('bias', [4]),
+          one('running_mean', [4], false),
+          one('running_var', [4], false),
+        ],
+        parameters: 8,
+        buffers: 8,
+      },
+    ]);
+    expect(listLayers(model).map(({ layer }) => layer)).toEqual([
+      'blocks.0.conv',
+      'blocks.0.bn',
+      'blocks.1.conv',
+      'last',
+    ]);
+    const total = listLayers(model).reduce((sum, { parameters }) => sum + parameters, 0);
+    expect(total).toBe(model.parameterCount());
+    expect(listLayers(model.last)[0]).toMatchObject({ layer: '', parameters: 12 });
+    model.dispose();
+  });
+
+  test('lists a shared layer once, and variables that stand in an array', () => {
+    class Shared extends Module {
+      readonly first: Conv2d = new Conv2d({ inChannels: 1, outChannels: 1, kernel: 1 }, createRandom(1));
+      readonly again: Conv2d = this.first;
+      readonly scales: tf.Variable[] = [tf.variable(tf.ones([2])), tf.variable(tf.ones([3]))];
+    }
+    expect(
+      listLayers(new Shared()).map(({ layer, variables }) => [layer, variables.map(({ name }) => name)]),
+    ).toEqual([
+      ['', ['scales.0', 'scales.1']],
+      ['first', ['weight', 'bias']],
+    ]);
   });
 
   test('dispose releases every variable', () => {
