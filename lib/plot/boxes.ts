@@ -9,6 +9,7 @@ import { canvasFont } from './fonts';
 import { imageGrid } from './image-grid';
 import { type LabelPlace, placeLabels } from './label-placement';
 import { makePicture, type Picture } from './picture';
+import { toRgba } from './pixels';
 
 /** Options of {@link drawBoxes}. */
 export interface DrawBoxesOptions {
@@ -114,17 +115,6 @@ function sizes(
   const pixelRatio = pixels || scale >= 1 ? 2 : Math.min(2, Math.max(1, 1 / scale));
   if (pixels) scale = Math.max(1, Math.round(scale * pixelRatio)) / pixelRatio;
   return { scale, pixelRatio, pixels };
-}
-
-function toRgba(image: RgbImage): Uint8ClampedArray {
-  const rgba = new Uint8ClampedArray(image.width * image.height * 4);
-  for (let i = 0, j = 0; i < image.data.length; i += 3, j += 4) {
-    rgba[j] = image.data[i];
-    rgba[j + 1] = image.data[i + 1];
-    rgba[j + 2] = image.data[i + 2];
-    rgba[j + 3] = 255;
-  }
-  return rgba;
 }
 
 /** Everything to draw, in picture coordinates, the most important first: it gets the best place for its label. */

@@ -33,7 +33,8 @@ export interface HistogramOptions extends ChartOptions {
 
 /**
  * A histogram of one series, or of several over one another. The bins are counted here, so that the saved chart holds a few
- * counts and not thousands of values. Non-finite values are left out, and the subtitle says how many.
+ * counts and not thousands of values. Non-finite values are left out, and the subtitle says how many. Any array of numbers
+ * will do, typed or not; a tensor's are `await tensor.data()`.
  * @throws when there is no series or one has no finite value; the message names it.
  */
 export function histogram(
