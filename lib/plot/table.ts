@@ -28,6 +28,9 @@ export interface Table extends Showable {
   [displaySymbol](): MimeBundle;
 }
 
+/** Letters up to which a cell stays on one line where another column is longer. */
+const shortCell = 24;
+
 interface Column {
   title: string;
   align: 'left' | 'right' | 'center';
@@ -87,11 +90,16 @@ function toColumns(
   });
 }
 
-/** Numbers of a column get the decimals that the most exact of them needs at four digits: they can be compared by eye. */
+/**
+ * Numbers of a column get the decimals that the most exact of them needs at four digits: they can be compared by eye. Whole
+ * numbers stay whole: counts and ids are read to the last digit.
+ */
 function writer(values: readonly TableCell[]): (value: TableCell) => string {
   const numbers = values.filter(
     (value): value is number => typeof value === 'number' && Number.isFinite(value),
   );
+  if (numbers.every(Number.isSafeInteger))
+    return (value) => (value === null || value === undefined ? '' : String(value));
   const texts = numbers.map(formatNumber);
   const decimals = texts.some((text) => text.includes('e'))
     ? undefined
@@ -105,18 +113,25 @@ function writer(values: readonly TableCell[]): (value: TableCell) => string {
 }
 
 function toHtml(columns: readonly Column[], count: number, caption: string | undefined): string {
-  // Only alignment is set: colours and lines are the page's, light or dark.
-  const cell = (tag: 'td' | 'th', column: Column, text: string): string =>
-    `<${tag} style="text-align:${column.align}">${escapeHtml(text)}</${tag}>`;
-  const head = columns.map((column) => cell('th', column, column.title)).join('');
-  const body = Array.from({ length: count }, (_, i) => {
-    return `<tr>${columns.map((column) => cell('td', column, column.cells[i])).join('')}</tr>`;
+  // Colours and lines are the page's, light or dark. Beside a column of sentences, dates and names would be broken at every space.
+  const longest = columns.map((column) => Math.max(0, ...column.cells.map((text) => text.length)));
+  const crowded = longest.some((length) => length > shortCell);
+  const style = columns.map(
+    ({ align }, i) => `text-align:${align}${crowded && longest[i] <= shortCell ? ';white-space:nowrap' : ''}`,
+  );
+  const cell = (tag: 'td' | 'th', i: number, text: string): string =>
+    `<${tag} style="${style[i]}">${escapeHtml(text)}</${tag}>`;
+  const head = columns.map((column, i) => cell('th', i, column.title)).join('');
+  const body = Array.from({ length: count }, (_, row) => {
+    return `<tr>${columns.map((column, i) => cell('td', i, column.cells[row])).join('')}</tr>`;
   });
+  // A short line does not break at the width of a narrow table.
+  const wrap = caption !== undefined && caption.length <= 80 ? ';white-space:nowrap' : '';
   return [
     '<table>',
     ...(caption === undefined
       ? []
-      : [`<caption style="text-align:left;caption-side:top">${escapeHtml(caption)}</caption>`]),
+      : [`<caption style="text-align:left;caption-side:top${wrap}">${escapeHtml(caption)}</caption>`]),
     `<thead><tr>${head}</tr></thead>`,
     `<tbody>${body.join('')}</tbody>`,
     '</table>',

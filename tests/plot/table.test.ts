@@ -20,6 +20,16 @@ describe('table', () => {
     expect(html.match(/<tr>/g)).toHaveLength(3);
   });
 
+  it('keeps whole numbers whole, and short cells on one line beside long ones', () => {
+    const text = 'a sentence that is longer than a name';
+    const html = table([{ id: 12_345_678, when: '1970-01-01 at noon', text }], { caption: 'ids' }).html();
+    expect(html).toContain('<td style="text-align:right;white-space:nowrap">12345678</td>');
+    expect(html).toContain('<td style="text-align:left;white-space:nowrap">1970-01-01 at noon</td>');
+    expect(html).toContain(`<td style="text-align:left">${text}</td>`);
+    expect(html).toContain('caption-side:top;white-space:nowrap">ids</caption>');
+    expect(table([{ x: 1.5 }, { x: 12_345_678 }]).text()).toContain('1.23e+7');
+  });
+
   it('aligns plain text', () => {
     expect(table(rows, { columns: ['method', 'mAP'], titles: { mAP: 'mAP (%)' } }).text()).toBe(
       [
