@@ -71,10 +71,11 @@ export function withMetadata(bundle: MimeBundle, metadata: Record<string, unknow
   return bundle;
 }
 
-/** The bundle and metadata of something showable; `undefined` for any other value. */
+/** The bundle and metadata of something showable; `undefined` for any other value, and for what shows nothing this time. */
 export async function bundleOf(value: unknown): Promise<ShownBundle | undefined> {
   if (!isShowable(value)) return undefined;
-  const bundle = await value[displaySymbol]();
+  const bundle = (await value[displaySymbol]()) as MimeBundle | undefined | null;
+  if (!bundle) return undefined;
   const metadata = (bundle as { [metadataSymbol]?: Record<string, unknown> })[metadataSymbol] ?? {};
   return { bundle, metadata };
 }

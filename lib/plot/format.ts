@@ -11,6 +11,20 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
 
+/** A size in memory or on disk: "24 bytes", "1.2 kB", "105 MB". A kB is 1000 bytes. */
+export function formatSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;
+  const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${value < 99.95 ? value.toFixed(1) : Math.round(value)} ${['', 'kB', 'MB', 'GB', 'TB'][power]}`;
+}
+
+/** A whole number with separators, 26285486 as "26,285,486", and what is counted, if told. */
+export function formatCount(value: number, one: string = '', many: string = `${one}s`): string {
+  const text = value.toLocaleString('en-US');
+  return one === '' ? text : `${text} ${value === 1 ? one : many}`;
+}
+
 /** Text made safe inside HTML, attributes included. */
 export function escapeHtml(text: string): string {
   return text

@@ -46,7 +46,7 @@ export function makePicture(
     hiddenLabels: about.hiddenLabels ?? 0,
     png: () => canvas.toBuffer('image/png'),
     [displaySymbol]() {
-      const { type, bytes } = smallest(canvas);
+      const { type, bytes } = smallestFile(canvas);
       // The size in the metadata makes viewers show a dense bitmap at its natural size.
       return withMetadata(
         { [type]: bytes.toString('base64'), 'text/plain': about.description },
@@ -62,7 +62,7 @@ export function makePicture(
  * PNG for drawings and enlarged pixels, JPEG for photographs: one photograph as PNG weighs more than the rest of a notebook. At
  * two bitmap pixels per shown one JPEG's halved colour resolution is still a full one, so coloured lines stay crisp.
  */
-function smallest(canvas: PictureCanvas): { type: 'image/png' | 'image/jpeg'; bytes: Buffer } {
+export function smallestFile(canvas: PictureCanvas): { type: 'image/png' | 'image/jpeg'; bytes: Buffer } {
   const png = canvas.toBuffer('image/png');
   if (png.length <= largePng) return { type: 'image/png', bytes: png };
   const jpeg = canvas.toBuffer('image/jpeg', 84);

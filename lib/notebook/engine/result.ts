@@ -1,16 +1,78 @@
 /** Values as MIME bundles: what a cell's last expression shows. */
 import { inspect } from 'node:util';
-import { displaySymbol, type MimeBundle } from '../../plot/display';
+import { bundleOf, displaySymbol, isShowable, type MimeBundle, type ShownBundle } from '../../plot/display';
+import { chartBundle, isChart } from '../../plot/show';
+import { boxesView } from '../results/boxes-view';
+import { dataView } from '../results/data-view';
+import { imageView } from '../results/image-view';
+import { layersModelView, moduleView, summaryView } from '../results/module-view';
+import { recordsView } from '../results/records-view';
+import { tensorView } from '../results/tensor-view';
+import { valueText } from '../results/value-text';
 
-/** What the value of a last expression shows; `undefined` where it shows nothing. */
-export async function resultBundle(value: unknown): Promise<MimeBundle | undefined> {
+export { valueText };
+
+/** Kinds of values that the kernel knows, the most particular first. A view gives `undefined` for what is none of its own. */
+const views: readonly ((value: unknown) => ShownBundle | undefined | Promise<ShownBundle | undefined>)[] = [
+  tensorView,
+  imageView,
+  moduleView,
+  layersModelView,
+  summaryView,
+  dataView,
+  boxesView,
+  recordsView,
+];
+
+/**
+ * What the value of a last expression shows, ready to be sent and stored; `undefined` where it shows nothing. There is always a
+ * `text/plain` form.
+ * @throws what the value's own `Symbol.for('Jupyter.display')` method throws, and the fault of a chart that can't be drawn. No
+ *   other value makes it fail.
+ */
+export async function shownResult(value: unknown): Promise<ShownBundle | undefined> {
   if (value === undefined || value === null) return undefined;
-  const show = (value as { [displaySymbol]?: unknown })[displaySymbol];
-  if (typeof show === 'function') {
-    const bundle = (await show.call(value)) as MimeBundle | undefined | null;
-    return bundle ? plainBundle(bundle) : undefined;
+  if (quietly(() => showsItself(value))) {
+    const shown = await bundleOf(value);
+    return shown && sendable(shown, value);
   }
-  return { 'text/plain': valueText(value) };
+  if (quietly(() => isChart(value))) return sendable(await chartBundle(value as never), value);
+  for (const view of views) {
+    try {
+      const shown = await view(value);
+      if (shown) return shown;
+    } catch {
+      // A getter, a proxy, or a tensor whose backend is gone: the text below says what can be said.
+    }
+  }
+  return { bundle: { 'text/plain': valueText(value) }, metadata: {} };
+}
+
+/** The bundle of {@link shownResult} alone. */
+export async function resultBundle(value: unknown): Promise<MimeBundle | undefined> {
+  return (await shownResult(value))?.bundle;
+}
+
+/** `in` first: a stand-in that answers every property with a function does not claim to have this one. */
+function showsItself(value: unknown): boolean {
+  return Object(value) === value && displaySymbol in (value as object) && isShowable(value);
+}
+
+function quietly(test: () => boolean): boolean {
+  try {
+    return test();
+  } catch {
+    return false;
+  }
+}
+
+function sendable({ bundle, metadata }: ShownBundle, value: unknown): ShownBundle {
+  const plain = plainBundle(bundle);
+  const textless = Object.keys(plain).length > 0 && plain['text/plain'] === undefined;
+  return {
+    bundle: textless ? { ...plain, 'text/plain': valueText(value) } : plain,
+    metadata: JSON.parse(JSON.stringify(metadata)) as Record<string, unknown>,
+  };
 }
 
 /**
@@ -40,45 +102,4 @@ export function plainBundle(bundle: MimeBundle): MimeBundle {
     }
   }
   return plain;
-}
-
-/** A value as text, cut where a notebook would drown in it. */
-export function valueText(value: unknown): string {
-  if (isTensor(value)) return tensorText(value);
-  try {
-    return inspect(value, { depth: 4, maxArrayLength: 60, maxStringLength: 10_000, breakLength: 100 });
-  } catch (error) {
-    // A getter or a custom inspector of the value's own failed.
-    return `[${typeof value} that can't be shown: ${String(error)}]`;
-  }
-}
-
-interface TensorLike {
-  shape: number[];
-  dtype: string;
-  size: number;
-  isDisposed: boolean;
-  toString(verbose: boolean): string;
-}
-
-function isTensor(value: unknown): value is TensorLike {
-  const t = value as Partial<TensorLike> & { dataId?: unknown };
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'dataId' in t &&
-    Array.isArray(t.shape) &&
-    'isDisposed' in t
-  );
-}
-
-// A tensor's fields say nothing about its values; a reader of a notebook wants the shape, the type and a few numbers.
-function tensorText(tensor: TensorLike): string {
-  const kind = `Tensor ${tensor.dtype} [${tensor.shape.join(', ')}]`;
-  if (tensor.isDisposed) return `${kind} (disposed)`;
-  try {
-    return tensor.size > 100_000 ? kind : `${kind}\n${tensor.toString(false).replace(/^Tensor\n/, '')}`;
-  } catch {
-    return kind;
-  }
 }

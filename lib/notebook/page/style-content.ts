@@ -77,7 +77,7 @@ pre{margin:0;font:400 .82rem/1.62 var(--mono);tab-size:2;font-variant-ligatures:
 .hljs-title.class_,.hljs-type,.hljs-built_in,.hljs-variable.constant_{color:var(--hl-type)}
 .hljs-subst{color:var(--ink)}.hljs-attr,.hljs-params,.hljs-property{color:inherit}
 @media (min-width:72rem){
-.cell.code>.facts{position:absolute;right:100%;top:.95rem;margin-right:.85rem;flex-direction:column;gap:0;text-align:right;white-space:nowrap}
+.with-toc .cell.code>.facts{position:absolute;right:100%;top:.95rem;margin-right:.85rem;flex-direction:column;gap:0;text-align:right;white-space:nowrap}
 }
 `;
 
