@@ -22,7 +22,8 @@ const extents: readonly { depth: number; maxArrayLength: number }[] = [
 /** A value as `util.inspect` writes it, cut where a notebook would drown in it; tensors and networks inside it in a few words. */
 export function valueText(value: unknown): string {
   try {
-    return cut(inspectParts(value, { maxStringLength: 10_000, breakLength: 100 }));
+    const text = cut(inspectParts(value, { maxStringLength: 10_000, breakLength: 100 }));
+    return typeof value === 'function' ? withoutLentName(text) : text;
   } catch (error) {
     // A getter or a custom inspector of the value's own failed.
     return `[${typeof value} that can't be shown: ${reasonOf(error)}]`;
@@ -131,6 +132,11 @@ const stackLines = new RegExp(
     String.raw`(?= \{\n| \]|,?\n|,? [}\]]|$))+`,
   'g',
 );
+
+/** A function without a name takes that of the variable in which the engine keeps a cell's value. */
+function withoutLentName(text: string): string {
+  return text.replace(': tsLastExpr', ' (anonymous)').replace('[class tsLastExpr', '[class (anonymous)');
+}
 
 function cut(text: string): string {
   if (text.length <= mostText) return text;

@@ -145,6 +145,12 @@ describe('any other value', () => {
     expect(await textOf(value)).toBe(text);
   });
 
+  test('a function without a name does not get that of the variable that holds it', async () => {
+    const named = (value: object): object => Object.defineProperty(value, 'name', { value: 'tsLastExpr' });
+    expect(await textOf(named(() => 1))).toBe('[Function (anonymous)]');
+    expect(await textOf(named(class extends Map {}))).toBe('[class (anonymous) extends Map]');
+  });
+
   test('shows nothing where there is none', async () => {
     expect(await shownResult(undefined)).toBeUndefined();
     expect(await shownResult(null)).toBeUndefined();
