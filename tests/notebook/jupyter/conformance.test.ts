@@ -12,7 +12,9 @@ interface Row {
 const conformance = [
   ...['kernel_info', 'execute_stdout', 'execute_stderr', 'execute_result', 'display_data', 'clear_output'],
   ...['error', 'completion', 'inspect', 'is_complete', 'history'],
-].map((name) => `Conformance.test_${name}`);
+]
+  .map((name) => `Conformance.test_${name}`)
+  .concat('Welcome.test_recv_iopub_welcome_msg');
 
 const endurance = [
   ...['interrupt_endless_loop', 'interrupt_await', 'state_survives_an_interrupt', 'killed_cell_process'],
