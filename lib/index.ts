@@ -70,6 +70,7 @@ export * from './plot/render';
 export * from './plot/scatter-chart';
 export * from './plot/show';
 export * from './plot/table';
+export * from './plot/tensor-image';
 export * from './tensor/backend';
 export * from './tensor/cache';
 export * from './tensor/doctor';

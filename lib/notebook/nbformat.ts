@@ -89,10 +89,12 @@ export const kernelspec: { name: string; display_name: string; language: string 
 
 /** What a notebook says about its language: enough for highlighting and for exporting a script. */
 export const languageInfo: { name: string } & Record<string, unknown> = {
-  codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true },
+  // By name: JupyterLab takes an object that says `javascript` with an option for plain JavaScript.
+  codemirror_mode: 'typescript',
   file_extension: '.ts',
   mimetype: 'text/typescript',
   name: 'typescript',
+  pygments_lexer: 'typescript',
   version: '5.0.4',
 };
 

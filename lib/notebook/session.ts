@@ -3,8 +3,9 @@
  * protocol here: the headless runner and the kernel put their own transport around it.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { types } from 'node:util';
 import { projectRoot } from '../tensor/packages';
-import { type DisplayOptions, type MimeBundle, setDisplaySink } from '../plot/display';
+import { type DisplayOptions, type MimeBundle, setDisplaySink, type ShownBundle } from '../plot/display';
 import type { Diagnostics } from './engine/compiler';
 import { type Completeness, completenessOf } from './engine/completeness';
 import { complete, type Completion } from './engine/completion';
@@ -12,12 +13,12 @@ import { createExecutor } from './engine/executor';
 import { inspect } from './engine/inspection';
 import { guardProcess } from './engine/process-guards';
 import { installResolution } from './engine/resolve';
-import { plainBundle, resultBundle } from './engine/result';
+import { plainBundle, shownResult } from './engine/result';
+import { cellScript } from './engine/scripts';
 import { captureStreams, outputLimit, StreamBuffer } from './engine/streams';
 import { dropTimersOfInterruptedCells } from './engine/timers';
 import {
   type CellError,
-  cellScript,
   describeDiagnostics,
   describeError,
   describeInterruption,
@@ -98,6 +99,8 @@ interface RunningCell {
   ended: boolean;
   /** When, in milliseconds; 0 while it was not. */
   interruptedAt: number;
+  /** Code of the cell has asked for the abort signal: it will end by itself. */
+  looks: boolean;
   emit: (message: CellMessage) => void;
   streams: StreamBuffer;
   diagnostics: Diagnostics;
@@ -110,8 +113,7 @@ interface RunningCell {
 const abortSymbol = Symbol.for('detlab.abort');
 // Library code with state of its own (TensorFlow.js) leaves a function here that puts it right after code was ended half-way.
 const mendSymbol = Symbol.for('detlab.mend');
-type Hooks = { [abortSymbol]?: AbortSignal; [mendSymbol]?: () => void };
-const hooks = globalThis as Hooks;
+const hooks = globalThis as { [abortSymbol]?: AbortSignal; [mendSymbol]?: () => void };
 
 // How long an interrupted cell is waited for, and after which time the timers that it left do not fire any more.
 const graceMs = 1000;
@@ -182,6 +184,14 @@ export function createSession(options: SessionOptions): Session {
       return () => cell !== undefined && cell.interruptedAt > 0 && Date.now() > cell.interruptedAt + timersMs;
     }),
   );
+  Object.defineProperty(globalThis, abortSymbol, {
+    configurable: true,
+    get: () => {
+      const cell = current();
+      if (cell) cell.looks = true;
+      return cell?.stop.signal;
+    },
+  });
   setDisplaySink({
     display: show,
     clear: (wait) => {
@@ -206,19 +216,19 @@ export function createSession(options: SessionOptions): Session {
     const stop = new Promise<never>((_, reject) => {
       const end = (): void => reject(cell.stop.signal.reason);
       // Work that looks at the signal gets the time for its last step, to end in order.
-      const onAbort = (): void => void (cell.interruptedAt ? later(end, graceMs) : end());
+      const onAbort = (): void => void (cell.interruptedAt && cell.looks ? later(end, graceMs) : end());
       if (cell.stop.signal.aborted) onAbort();
       else cell.stop.signal.addEventListener('abort', onAbort, { once: true });
     });
     stop.catch(() => {});
     const done = await executor.execute(cell.source, cell.script, stop);
-    let bundle: MimeBundle | undefined;
+    let shown: ShownBundle | undefined;
     let thrown = 'thrown' in done ? done.thrown : undefined;
     if ('diagnostics' in done) cell.diagnostics.push(...done.diagnostics);
     else if ('value' in done) {
       try {
         // A promise among last expressions is waited for.
-        bundle = await Promise.race([Promise.resolve(done.value).then(resultBundle), stop]);
+        shown = await Promise.race([lastShown(done.value), stop]);
       } catch (value) {
         thrown = { value };
       }
@@ -231,8 +241,10 @@ export function createSession(options: SessionOptions): Session {
     if (cell.floating) return cell.floating;
     if (thrown) return describe(thrown.value, cell);
     cell.streams.flush();
-    if (bundle)
-      cell.emit({ type: 'execute_result', executionCount: cell.number, data: bundle, metadata: {} });
+    if (shown) {
+      const { bundle: data, metadata } = shown;
+      cell.emit({ type: 'execute_result', executionCount: cell.number, data, metadata });
+    }
     return undefined;
   }
 
@@ -245,6 +257,7 @@ export function createSession(options: SessionOptions): Session {
         source,
         ended: false,
         interruptedAt: 0,
+        looks: false,
         emit,
         streams: new StreamBuffer((name, text) => emit({ type: 'stream', name, text }), limit),
         diagnostics: [],
@@ -258,7 +271,6 @@ export function createSession(options: SessionOptions): Session {
         },
       };
       running = latest = cell;
-      hooks[abortSymbol] = cell.stop.signal;
       soon(() => {
         scope.run(cell, () => {
           run(cell).then(cell.settle, (error: unknown) => cell.settle(describe(error, cell)));
@@ -325,6 +337,7 @@ export function createSession(options: SessionOptions): Session {
       process.off('unhandledRejection', onRejection);
       process.off('uncaughtException', onException);
       process.off('exit', onExit);
+      delete hooks[abortSymbol];
       setDisplaySink(undefined);
       setTslabDisplay(null);
       for (const undo of restore.reverse()) undo();
@@ -335,6 +348,22 @@ export function createSession(options: SessionOptions): Session {
 
 const interrupted: Error = new Error('the cell was interrupted');
 interrupted.name = 'Interrupted';
+
+/** What a last expression shows; a promise is waited for. */
+async function lastShown(value: unknown): Promise<ShownBundle | undefined> {
+  return shownResult(isThenable(value) ? await value : value);
+}
+
+/** A stand-in (proxy) that answers every name with a function looks like a promise, and would never settle. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (types.isPromise(value)) return true;
+  if (Object(value) !== value || types.isProxy(value)) return false;
+  try {
+    return typeof (value as { then?: unknown }).then === 'function';
+  } catch {
+    return false;
+  }
+}
 
 function isInterruption(value: unknown): boolean {
   return value === interrupted;

@@ -39,6 +39,8 @@ export class CellProcess {
   private readonly pending: Map<number, Pending> = new Map();
   // Work that a cell left running still has its say after the answer.
   private readonly listeners: Map<number, (message: CellMessage) => void> = new Map();
+  // Those that have not been answered.
+  private readonly executions: Set<number> = new Set();
   private lastId = 0;
   private output = '';
   private ended = false;
@@ -106,7 +108,8 @@ export class CellProcess {
 
   /** Stops the running cell, also one that never yields; it then ends with an error named `Interrupted`. */
   interrupt(): void {
-    if (!this.ended) this.lifeline?.write('i');
+    const id = Math.max(0, ...this.executions);
+    if (id > 0 && !this.ended) this.lifeline?.write(`${id}\n`);
   }
 
   /** Ends the process politely. Gives what computed, as far as the library was used. */
@@ -155,6 +158,7 @@ export class CellProcess {
       const id = ++this.lastId;
       this.pending.set(id, { resolve, reject });
       if (onMessage) {
+        this.executions.add(id);
         this.listeners.set(id, onMessage);
         this.listeners.delete(id - keptListeners);
       }
@@ -168,6 +172,7 @@ export class CellProcess {
     else {
       const pending = this.pending.get(report.id);
       this.pending.delete(report.id);
+      this.executions.delete(report.id);
       if (report.type === 'answer') pending?.resolve(report.value as never);
       else pending?.reject(new Error(report.reason));
     }

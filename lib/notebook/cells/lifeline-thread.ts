@@ -11,6 +11,9 @@ import { flag, type LifelineMessage, lifelineFd, unwindSymbol } from './lifeline
 const patienceMs = 300;
 // Inside the library or TensorFlow.js, which come back by themselves and should not be left half-way.
 const libraryPatienceMs = 3000;
+const mostSteps = 200;
+// After code was ended, for the main thread to take note.
+const settlingMs = 1000;
 const nativeNoticeMs = 10_000;
 
 const flags = new Int32Array((workerData as { flags: SharedArrayBuffer }).flags);
@@ -22,15 +25,15 @@ let stopping: { force: () => void } | undefined;
 const say = (message: LifelineMessage): void => parentPort!.postMessage(message);
 const heard = (): boolean => Atomics.load(flags, flag.heard) >= serial;
 
-function interrupt(): void {
-  say({ type: 'interrupt', serial: ++serial });
+function interrupt(id: number): void {
+  say({ type: 'interrupt', serial: ++serial, id });
   if (stopping) stopping.force();
   else stopping = stop();
 }
 
 /** Waits for the main thread to hear of the interrupt; ends the code that keeps it from hearing. */
 function stop(): { force: () => void } {
-  const start = Date.now();
+  let start = Date.now();
   let patience = patienceMs;
   let session: Session | undefined;
   let told = false;
@@ -64,7 +67,8 @@ function stop(): { force: () => void } {
     own.on('Debugger.scriptParsed', ({ params }) => {
       files.set(params.scriptId, params.url.replace(/^file:\/\//, ''));
     });
-    own.once('Debugger.paused', ({ params }) => {
+    let steps = 0;
+    own.on('Debugger.paused', ({ params }) => {
       const frames = params.callFrames.map(({ location }): StoppedFrame => {
         const file = files.get(location.scriptId) ?? '';
         return { file, line: location.lineNumber + 1, column: (location.columnNumber ?? 0) + 1 };
@@ -79,13 +83,23 @@ function stop(): { force: () => void } {
         release();
         return;
       }
+      // Node's own code must not be ended half-way: an error in one of its hooks ends the process. Stepping out of it leads
+      // back to the code that is to be ended.
+      const [inner] = frames;
+      if (!inner || inner.file === '' || inner.file.startsWith('node:')) {
+        if (++steps < mostSteps) own.post('Debugger.stepOut');
+        else release();
+        return;
+      }
       const unwound = `globalThis[Symbol.for('${unwindSymbol}')]()`;
       own.post('Runtime.evaluate', { expression: unwound, silent: true });
       own.post('Runtime.terminateExecution');
-      // Disconnecting resumes the code, and so ends it.
+      // This resumes the code, and so ends it. Where a loop survived, between two of its turns, the next look ends it.
       own.post('Debugger.disable', () => {
         say({ type: 'stopped', frames });
-        done();
+        start = Date.now();
+        patience = settlingMs;
+        release();
       });
     });
     own.post('Debugger.enable');
@@ -114,6 +128,12 @@ function die(): void {
 }
 
 const pipe = new net.Socket({ fd: lifelineFd, readable: true, writable: false });
-pipe.on('data', (bytes: Buffer) => bytes.forEach(() => interrupt()));
+let text = '';
+pipe.setEncoding('utf8');
+pipe.on('data', (chunk: string) => {
+  const lines = (text + chunk).split('\n');
+  text = lines.pop()!;
+  for (const line of lines) interrupt(Number(line));
+});
 pipe.on('error', die);
 pipe.on('close', die);

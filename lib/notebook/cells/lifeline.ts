@@ -1,6 +1,6 @@
 /**
  * What reaches a process that runs cells even while a cell never yields: a thread of its own (lifeline-thread.ts) holds a pipe
- * from the parent. A byte on it is an interrupt; its end means that the parent is gone, and the process ends itself.
+ * from the parent. A line on it, with an execution's id, is an interrupt; its end means that the parent is gone, and the process ends itself.
  */
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -14,11 +14,11 @@ export const flag: { readonly heard: 0; readonly compiling: 1 } = { heard: 0, co
 
 /** What the thread says. */
 export type LifelineMessage =
-  { type: 'interrupt'; serial: number } | { type: 'stopped'; frames: StoppedFrame[] };
+  { type: 'interrupt'; serial: number; id: number } | { type: 'stopped'; frames: StoppedFrame[] };
 
 export interface LifelineHandlers {
-  /** An interrupt arrived and the event loop is alive to hear of it. */
-  interrupt: () => void;
+  /** An interrupt of an execution arrived, and the event loop is alive to hear of it. */
+  interrupt: (id: number) => void;
   /** Running code was ended, since the event loop did not hear of an interrupt. */
   stopped: (frames: StoppedFrame[]) => void;
 }
@@ -26,9 +26,10 @@ export interface LifelineHandlers {
 /** Evaluated by the debugger just before it ends running code; see `unwinder`. */
 export const unwindSymbol: string = 'detlab.unwind';
 
-/** Starts the thread. `setCompiling` keeps it from ending code while the compiler works. */
+/** Starts the thread. It ends no code while `setCompiling` says that the compiler works, as at the start. */
 export function holdLifeline(handlers: LifelineHandlers): { setCompiling: (busy: boolean) => void } {
   const flags = new Int32Array(new SharedArrayBuffer(8));
+  Atomics.store(flags, flag.compiling, 1);
   (globalThis as Record<symbol, unknown>)[Symbol.for(unwindSymbol)] = unwinder();
   const thread = new Worker(path.join(__dirname, 'lifeline-thread.js'), {
     workerData: { flags: flags.buffer },
@@ -38,7 +39,7 @@ export function holdLifeline(handlers: LifelineHandlers): { setCompiling: (busy:
     if (message.type === 'stopped') handlers.stopped(message.frames);
     else {
       Atomics.store(flags, flag.heard, message.serial);
-      handlers.interrupt();
+      handlers.interrupt(message.id);
     }
   });
   const { exit } = process;

@@ -1,6 +1,6 @@
 /** The process that runs one notebook's cells: the kernel's core with a pipe to the parent (cell-process.ts). */
 import path from 'node:path';
-import { createSession } from '../session';
+import { type CellMessage, createSession } from '../session';
 import { holdLifeline } from './lifeline';
 import type { CellReport, CellRequest } from './messages';
 
@@ -19,11 +19,18 @@ function info(): Record<string, string> {
 }
 
 function main(): void {
+  // An interrupt may be faster than the execution that it is for: they come by different pipes.
+  let started = 0;
+  let awaited = 0;
   const lifeline = holdLifeline({
-    interrupt: () => session.interrupt(),
+    interrupt: (id) => {
+      if (id > started) awaited = id;
+      else session.interrupt();
+    },
     stopped: (frames) => session.stopped(frames),
   });
   const session = createSession({ cwd: process.cwd(), onCompile: lifeline.setCompiling });
+  lifeline.setCompiling(false);
   process.on('disconnect', () => exit(0));
   process.on('SIGINT', () => session.interrupt());
   process.on('message', (request: CellRequest) => {
@@ -42,12 +49,14 @@ function main(): void {
 
   async function answer(request: CellRequest): Promise<unknown> {
     switch (request.call) {
-      case 'execute':
-        return session.execute(
-          request.code,
-          (message) => report({ type: 'message', id: request.id, message }),
-          request.options,
-        );
+      case 'execute': {
+        const { id } = request;
+        const send = (message: CellMessage): void => report({ type: 'message', id, message });
+        started = id;
+        const outcome = session.execute(request.code, send, request.options);
+        if (awaited === id) session.interrupt();
+        return outcome;
+      }
       case 'complete':
         return session.complete(request.code, request.position);
       case 'inspect':

@@ -111,7 +111,7 @@ export function createCompiler(cwd: string): Compiler {
       ask((converter) => converter.addModule(name, source, { mode: 'node', jsx } as never)),
     merge: (before, after, missing) => mergeDeclarations(tslab.ts, before, after, missing),
     look(declarations, source) {
-      ask((converter) => converter.inspect(declarations, source, 0));
+      ask((converter) => converter.inspect(declarations, source, -cellPrefix.length));
       const file = own.program?.getSourceFile(`${own.cwd}/__tslab__.ts`);
       if (!own.program || !file) throw new Error('the compiler did not read the cell');
       return { ts: tslab.ts, program: own.program, source: file, prefixLength: cellPrefix.length };

@@ -48,11 +48,6 @@ export async function shownResult(value: unknown): Promise<ShownBundle | undefin
   return { bundle: { 'text/plain': valueText(value) }, metadata: {} };
 }
 
-/** The bundle of {@link shownResult} alone. */
-export async function resultBundle(value: unknown): Promise<MimeBundle | undefined> {
-  return (await shownResult(value))?.bundle;
-}
-
 /** `in` first: a stand-in that answers every property with a function does not claim to have this one. */
 function showsItself(value: unknown): boolean {
   return Object(value) === value && displaySymbol in (value as object) && isShowable(value);

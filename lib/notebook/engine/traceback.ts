@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { inspect } from 'node:util';
 import type { Diagnostics } from './compiler';
+import { cellNumber } from './scripts';
 import type { SourceMaps, SourcePlace } from './source-maps';
 
 /** Why a cell failed, in Jupyter's terms, and where. */
@@ -14,13 +15,6 @@ export interface CellError {
   column?: number;
   /** The text of that line. */
   sourceLine?: string;
-}
-
-const cellName = /^detlab-cell-(\d+)\.\d+$/;
-
-/** The script name of a cell, as it stands in V8's stack traces. Unrecorded cells share a number: `run` tells them apart. */
-export function cellScript(number: number, run: number): string {
-  return `detlab-cell-${number}.${run}`;
 }
 
 interface Frame {
@@ -147,7 +141,7 @@ export function excerpt(
 }
 
 function cellTitle(place: SourcePlace): string {
-  return `cell [${cellName.exec(place.file)?.[1]}], line ${place.line}`;
+  return `cell [${cellNumber(place.file)}], line ${place.line}`;
 }
 
 /** The calls, innermost first. What packages do inside is counted, since only where they were entered can be changed here. */
@@ -168,7 +162,7 @@ function callLines(frames: readonly Frame[]): string[] {
 }
 
 function frameText({ call, place }: Frame): string {
-  const number = cellName.exec(place.file)?.[1];
+  const number = cellNumber(place.file);
   const where = number
     ? `cell [${number}]:${place.line}:${place.column}`
     : `${place.file}:${place.line}:${place.column}`;

@@ -80,11 +80,6 @@ export function setTslabDisplay(show: TslabDisplay | null): void {
   if (loaded) loaded.jupyter.lastWriteDisplayData = show;
 }
 
-/** Version of the TypeScript that cells are written in. */
-export function languageVersion(): string {
-  return loadTslab().ts.version;
-}
-
 /** Loads tslab, once. */
 export function loadTslab(): Tslab {
   if (loaded) return loaded;

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { projectRoot } from '../../tensor/packages';
-import { languageInfo as notebookLanguage } from '../nbformat';
+import { languageInfo } from '../nbformat';
 import { protocolVersion } from './wire';
 
 /** The version of the TypeScript that checks and compiles cells: tslab's own, not the project's. */
@@ -28,13 +28,7 @@ function gather(): Record<string, unknown> {
     protocol_version: protocolVersion,
     implementation: 'detlab',
     implementation_version: version,
-    language_info: {
-      ...notebookLanguage,
-      version: typescript,
-      // By name: JupyterLab takes an object that says `javascript` with an option for plain JavaScript.
-      codemirror_mode: 'typescript',
-      pygments_lexer: 'typescript',
-    },
+    language_info: { ...languageInfo, version: typescript },
     banner: `detlab ${version}: TypeScript ${typescript} on Node ${process.version}`,
     help_links: [
       { text: 'TypeScript handbook', url: 'https://www.typescriptlang.org/docs/handbook/intro.html' },

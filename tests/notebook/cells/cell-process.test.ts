@@ -106,6 +106,17 @@ describe('an interrupt', () => {
     expect(results(held.messages)).toEqual(["[ 'in order', 0, 3 ]"]);
   });
 
+  test('finds its cell, however early it comes', async () => {
+    const cells = new CellProcess({ cwd: temporaryFolder(), env: process.env, onEnd: () => {} });
+    open.push(cells);
+    // The first time before the process is up.
+    for (let time = 0; time < 10; time++) {
+      const endless = cells.execute('await new Promise(() => {});', {}, () => {});
+      cells.interrupt();
+      expect(await endless).toMatchObject({ error: { ename: 'Interrupted' } });
+    }
+  });
+
   test('does nothing between cells', async () => {
     const held = await start();
     held.cells.interrupt();
