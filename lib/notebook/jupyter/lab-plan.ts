@@ -47,7 +47,15 @@ export function labPlan(input: LabInput): { words: string[]; env: NodeJS.Process
     env: {
       ...env,
       JUPYTER_PATH: [dataFolder, env.JUPYTER_PATH].filter(Boolean).join(path.delimiter),
-      ...(configFolder && !env.JUPYTER_CONFIG_DIR ? { JUPYTER_CONFIG_DIR: configFolder } : {}),
+      ...(configFolder && !env.JUPYTER_CONFIG_DIR ? privateFolders(configFolder, dataFolder) : {}),
     },
+  };
+}
+
+/** Settings are the user's, in whichever clone; which notebooks are open is the clone's. */
+function privateFolders(configFolder: string, dataFolder: string): NodeJS.ProcessEnv {
+  return {
+    JUPYTER_CONFIG_DIR: configFolder,
+    JUPYTERLAB_WORKSPACES_DIR: path.join(dataFolder, 'workspaces'),
   };
 }

@@ -36,7 +36,10 @@ describe('the plan for jupyter lab', () => {
 
   it('gives the private JupyterLab settings of its own, unless the user has named some', () => {
     const configFolder = '/cache/jupyter/config';
-    expect(labPlan({ ...base, configFolder }).env.JUPYTER_CONFIG_DIR).toBe(configFolder);
+    expect(labPlan({ ...base, configFolder }).env).toMatchObject({
+      JUPYTER_CONFIG_DIR: configFolder,
+      JUPYTERLAB_WORKSPACES_DIR: path.join(base.dataFolder, 'workspaces'),
+    });
     const env = { JUPYTER_CONFIG_DIR: '/theirs' };
     expect(labPlan({ ...base, configFolder, env }).env.JUPYTER_CONFIG_DIR).toBe('/theirs');
   });
