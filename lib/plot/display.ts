@@ -41,6 +41,11 @@ export function display(bundle: MimeBundle, options: DisplayOptions = {}): void 
   else if (typeof bundle['text/plain'] === 'string') console.log(bundle['text/plain']);
 }
 
+/** Empties the running cell's output; with `wait` at the next output, so that replacing does not flicker. */
+export function clearOutput(options: { wait?: boolean } = {}): void {
+  displaySink()?.clear(options.wait === true);
+}
+
 const metadataSymbol = Symbol.for('detlab.displayMetadata');
 
 /** Something that shows itself: a picture, a table, a chart that was rendered. */

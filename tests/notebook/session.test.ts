@@ -24,6 +24,7 @@ describe('cells', () => {
       `display({ 'image/png': new Uint8Array([1, 2, 3]), 'text/plain': 'bytes' });`,
       `for (let i = 0; i < 3; i++) process.stdout.write(\`\\rstep \${i}\`);\nconsole.log();`,
       `import * as tslab from 'tslab';\ntslab.display.html('<u>tslab</u>');`,
+      `import { clearOutput } from 'detlab';\nconsole.log('gone');\nclearOutput();\nconsole.log('kept');\nclearOutput({ wait: true });`,
     ]);
     expect(status).toBe('ok');
     expect(outputs[0]).toEqual([
@@ -46,6 +47,8 @@ describe('cells', () => {
     expect(resultOf(outputs[6]!)).toEqual({ 'text/plain': "'settled'" });
     expect(outputs[7]).toMatchObject([{ data: { 'image/png': 'AQID', 'text/plain': 'bytes' } }]);
     expect(textOf(outputs[8]!)).toBe('step 2\n');
+    // The second waits for an output that does not come.
+    expect(textOf(outputs[10]!)).toBe('kept\n');
     expect(outputs[9]).toMatchObject([
       { output_type: 'display_data', data: { 'text/html': '<u>tslab</u>' } },
     ]);

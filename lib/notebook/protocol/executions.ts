@@ -111,9 +111,11 @@ export class Executions {
     const { request, code, silent } = execution;
     const parent = request.message.header;
     // As in IPython, a cell without text is not counted: front ends send one to learn the count.
-    const counted = execution.storeHistory && code.trim() !== '';
+    const empty = code.trim() === '';
+    const counted = execution.storeHistory && !empty;
     if (counted) this.count++;
-    const number = this.count;
+    // One that is not recorded goes by the number that it would have had.
+    const number = counted || empty ? this.count : this.count + 1;
     // Front ends reckon from it how long a cell took, without the time that it waited.
     const started = new Date().toISOString();
     iopub.busyWithCell(parent);
@@ -130,7 +132,7 @@ export class Executions {
     if (failed) await turn().then(turn);
     execution.native.end();
     this.running = undefined;
-    reply(request, 'execute_reply', replyOf(outcome, number), { started });
+    reply(request, 'execute_reply', replyOf(outcome, this.count), { started });
     iopub.idle(parent);
     if (failed) this.abortQueue();
   }

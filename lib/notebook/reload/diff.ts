@@ -81,6 +81,7 @@ export function diffModule(ts: Ts, old: ModuleUnits, now: ModuleUnits): ModuleDi
   const [exportsBefore, exportsNow] = [ownExports(old), ownExports(now)];
   const addedExports = exportsNow.filter((name) => !exportsBefore.includes(name));
   const removedExports = exportsBefore.filter((name) => !exportsNow.includes(name));
+  for (const name of removedExports) names.add(`${name} removed`);
   return { changed, gone, before, addedExports, removedExports, names: [...names], objections };
 }
 

@@ -19,9 +19,50 @@ export function resolveLibrary(file: string, from: string): string | undefined {
   return !fs.existsSync(`${target}.js`) && fs.existsSync(folder) ? folder : `${target}.js`;
 }
 
-/** Modules by compiled file. */
+/** Modules by compiled file. Each is read when it is asked for: a change concerns few of them. */
+export interface Modules {
+  has(file: string): boolean;
+  get(file: string): ModuleUnits | undefined;
+  /** The text of a module that is there. */
+  text(file: string): string;
+  files(): Iterable<string>;
+}
+
+/** Modules of which some are replaced, or that are joined by others. */
+export function overlay(base: Modules, own: ReadonlyMap<string, ModuleUnits>): Modules {
+  return {
+    has: (file) => own.has(file) || base.has(file),
+    get: (file) => own.get(file) ?? base.get(file),
+    text: (file) => own.get(file)?.text ?? base.text(file),
+    files: () => new Set([...base.files(), ...own.keys()]),
+  };
+}
+
+/** Modules and the ways between them. */
 export class Library {
-  constructor(readonly modules: ReadonlyMap<string, ModuleUnits>) {}
+  private users: Map<string, string[]> | undefined;
+
+  constructor(readonly modules: Modules) {}
+
+  /** The modules that use any of these files, directly or through others, and the files themselves. */
+  dependents(files: Iterable<string>): Set<string> {
+    this.users ??= this.findUsers();
+    const found = new Set(files);
+    for (const file of found) for (const user of this.users.get(file) ?? []) found.add(user);
+    return found;
+  }
+
+  /** Who requires a file, by the file. Found without reading the modules. */
+  private findUsers(): Map<string, string[]> {
+    const users = new Map<string, string[]>();
+    for (const file of this.modules.files()) {
+      for (const [, from] of this.modules.text(file).matchAll(/\brequire\("(\.[^"]*)"\)/g)) {
+        const target = resolveLibrary(file, from);
+        if (target !== undefined) users.set(target, [...(users.get(target) ?? []), file]);
+      }
+    }
+    return users;
+  }
 
   /** What a module exports under a name, found through re-exports. */
   exported(file: string, name: string, seen: Set<string> = new Set()): Place | undefined {

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import type { Ts } from './compile';
 import type { ModuleDiff } from './diff';
-import { Library, resolveLibrary } from './library';
-import { readUnits } from './units';
+import { Library, overlay, resolveLibrary } from './library';
+import { type ModuleUnits, readUnits } from './units';
 
 /** Told of what does not fit: the compiled file that it is about, the reason, and the place in that file. */
 export type Refuse = (file: string, reason: string, position?: number) => void;
@@ -28,7 +28,7 @@ export function checkLinks(
       if (use) refuse(file, `${name} is gone, and ${display(use.file, use.position)} uses it`);
     }
     for (const name of addedExports) {
-      for (const user of before.modules.keys()) {
+      for (const user of before.dependents([file])) {
         if (!after.stars(user).includes(file) || !before.exportNames(user).has(name)) continue;
         refuse(file, `it exports ${name}, which ${display(user)} has from another file`);
       }
@@ -38,13 +38,14 @@ export function checkLinks(
 
 /** The modules with those that the changed ones will be the first to load. */
 export function withNewcomers(ts: Ts, after: Library, changed: readonly string[]): Library {
-  const modules = new Map(after.modules);
+  const newcomers = new Map<string, ModuleUnits>();
+  const modules = overlay(after.modules, newcomers);
   const queue = [...changed];
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
     for (const { from } of modules.get(file)!.units) {
       const target = from === undefined ? undefined : resolveLibrary(file, from);
       if (target === undefined || modules.has(target) || !fs.existsSync(target)) continue;
-      modules.set(target, readUnits(ts, target, fs.readFileSync(target, 'utf8')));
+      newcomers.set(target, readUnits(ts, target, fs.readFileSync(target, 'utf8')));
       queue.push(target);
     }
   }
@@ -82,8 +83,8 @@ function findUse(
   file: string,
   name: string,
 ): { file: string; position: number } | undefined {
-  for (const [user, { units }] of library.modules) {
-    for (const unit of units) {
+  for (const user of library.dependents([file])) {
+    for (const unit of library.modules.get(user)?.units ?? []) {
       const passes = unit.kind === 'reexport' && unit.passes === name;
       if (passes && resolveLibrary(user, unit.from ?? '') === file) {
         return { file: user, position: unit.node.getStart() };

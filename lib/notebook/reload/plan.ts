@@ -2,7 +2,7 @@
 import { type Compiled, type Ts } from './compile';
 import { diffModule, remakeProblem, unitName } from './diff';
 import { Effects } from './effects';
-import { Library } from './library';
+import { Library, type Modules, overlay } from './library';
 import { checkLinks, type Refuse, withNewcomers } from './links';
 import { isLive, isPlain } from './live';
 import { type LoadRecord, type LoadedModule, placeInSource, sourceName } from './loads';
@@ -28,19 +28,14 @@ export interface Refusal {
 /** Either all files of a group are swapped or none. */
 export type Plan = { steps: Step[] } | { refused: Refusal[] };
 
-/** The modules that run now, read; by compiled file. */
-export type Running = ReadonlyMap<string, ModuleUnits>;
-
 /**
  * Changes that belong together: one file uses another, if only by way of a file that it is the first to load. What was edited
  * together must not be torn apart.
  */
-export function groupChanges(ts: Ts, running: Running, changes: readonly Change[]): Change[][] {
+export function groupChanges(ts: Ts, running: Modules, changes: readonly Change[]): Change[][] {
   const before = new Library(running);
-  const changed = new Library(new Map(changes.map((c) => [c.loaded.file, c.units])));
-  const after = withNewcomers(ts, new Library(new Map([...running, ...changed.modules])), [
-    ...changed.modules.keys(),
-  ]);
+  const changed = new Map(changes.map((c) => [c.loaded.file, c.units]));
+  const after = withNewcomers(ts, new Library(overlay(running, changed)), [...changed.keys()]);
   const reach = (file: string, found: Set<string> = new Set()): Set<string> => {
     for (const used of [...before.uses(file), ...after.uses(file)]) {
       if (found.has(used)) continue;
@@ -63,7 +58,7 @@ export function groupChanges(ts: Ts, running: Running, changes: readonly Change[
 }
 
 /** Plans the swap of a group. Nothing is changed. */
-export function planGroup(ts: Ts, record: LoadRecord, running: Running, group: readonly Change[]): Plan {
+export function planGroup(ts: Ts, record: LoadRecord, running: Modules, group: readonly Change[]): Plan {
   return new Planner(ts, record, running, group).plan();
 }
 
@@ -82,11 +77,11 @@ class Planner {
   constructor(
     private readonly ts: Ts,
     private readonly record: LoadRecord,
-    running: Running,
+    running: Modules,
     group: readonly Change[],
   ) {
     this.before = new Library(running);
-    this.after = new Library(new Map([...running, ...group.map((c) => [c.loaded.file, c.units] as const)]));
+    this.after = new Library(overlay(running, new Map(group.map((c) => [c.loaded.file, c.units]))));
     for (const change of group) {
       const { file } = change.loaded;
       this.changed.set(file, { change, diff: diffModule(ts, running.get(file)!, change.units) });

@@ -169,7 +169,14 @@ function keptValues(step: Step, before: Record<string, unknown>, locals: Record<
   return Object.keys(before).flatMap((name) => {
     const old = before[name];
     const primitive = old !== null && typeof old !== 'object' && typeof old !== 'function';
-    if (!primitive || now[name] === old || !Object.hasOwn(locals, name) || locals[name] !== old) return [];
+    if (
+      !primitive ||
+      !(name in now) ||
+      now[name] === old ||
+      !Object.hasOwn(locals, name) ||
+      locals[name] !== old
+    )
+      return [];
     return [`${name} is ${String(now[name])} now; cells see ${String(old)} until its import runs again`];
   });
 }

@@ -31,7 +31,7 @@ export function spread(
   changed: readonly Place[],
   isNew: (unit: Unit) => boolean,
 ): Map<Unit, Mark> {
-  const users = usersOf(library);
+  const users = usersOf(library, new Set(changed.map(({ file }) => file)));
   const marks = new Map<Unit, Mark>();
   const queue: Mark[] = [];
   const rebinds = (unit: Unit): boolean => unit.kind !== 'class' || isNew(unit);
@@ -76,10 +76,10 @@ export function because(mark: Mark): string {
   return `: it depends on ${unitName(origin.unit)}, which changed`;
 }
 
-function usersOf(library: Library): Users {
+function usersOf(library: Library, files: ReadonlySet<string>): Users {
   const users: Users = new Map();
-  for (const [file, { units }] of library.modules) {
-    for (const unit of units) {
+  for (const file of library.dependents(files)) {
+    for (const unit of library.modules.get(file)?.units ?? []) {
       for (const reference of unit.references) {
         for (const target of library.targets(file, reference)) {
           if (target.unit === unit) continue;

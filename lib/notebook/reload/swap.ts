@@ -6,9 +6,8 @@ import { createRequire } from 'node:module';
 import type { ClassDeclaration } from 'typescript';
 import { staticParts } from './classes';
 import type { Ts } from './compile';
-import { Library } from './library';
+import { Library, type Modules, overlay } from './library';
 import { type Exports, exportsOf, type LoadRecord, placeInSource, scopeTail } from './loads';
-import type { Running } from './plan';
 import type { Step } from './steps';
 import type { Unit } from './units';
 
@@ -21,7 +20,7 @@ export class SwapError extends Error {
 export type Replaced = Map<unknown, unknown>;
 
 /** Swaps. @throws SwapError naming the line of lib that failed. */
-export function swap(ts: Ts, record: LoadRecord, running: Running, steps: readonly Step[]): Replaced {
+export function swap(ts: Ts, record: LoadRecord, running: Modules, steps: readonly Step[]): Replaced {
   const undo: (() => void)[] = [];
   const before = new Map(steps.map(({ loaded }) => [loaded.file, { ...exportsOf(loaded.file) }]));
   const scopes = new Map<Step, ReturnType<LoadRecord['takeScope']>>();
@@ -36,8 +35,8 @@ export function swap(ts: Ts, record: LoadRecord, running: Running, steps: readon
       for (const unit of step.passOn) passOn(exports, step.loaded.file, unit);
       for (const name of step.removedExports) delete exports[name];
     }
-    const after = new Library(new Map([...running, ...steps.map((s) => [s.loaded.file, s.units] as const)]));
-    for (const file of running.keys()) passOnAdded(file, after, undo);
+    const after = new Library(overlay(running, new Map(steps.map((s) => [s.loaded.file, s.units]))));
+    for (const file of after.dependents(before.keys())) passOnAdded(file, after, undo);
   } catch (error) {
     for (const back of undo.reverse()) back();
     throw explain(record, current!, error);

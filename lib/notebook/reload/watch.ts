@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type Compiled, compilerVersion, compileStep, type Ts, typescript } from './compile';
 import type { LoadRecord, LoadedModule } from './loads';
-import type { Change, Running } from './plan';
+import type { Modules } from './library';
+import type { Change } from './plan';
 import { type ModuleUnits, readUnits, tokensOf } from './units';
 
 /** What a look at lib found. */
@@ -67,10 +68,18 @@ export class Watch {
     return scan;
   }
 
-  /** The modules that run, read. */
-  running(): Running {
-    const ts = typescript();
-    return new Map([...this.record.modules.values()].map((loaded) => [loaded.file, this.read(ts, loaded)]));
+  /** The modules that run. */
+  running(): Modules {
+    const { modules } = this.record;
+    return {
+      has: (file) => modules.has(file),
+      get: (file) => {
+        const loaded = modules.get(file);
+        return loaded && this.read(typescript(), loaded);
+      },
+      text: (file) => modules.get(file)!.text,
+      files: () => modules.keys(),
+    };
   }
 
   private read(ts: Ts, { file, text }: LoadedModule): ModuleUnits {

@@ -105,7 +105,7 @@ class Conformance(jupyter_kernel_test.KernelTests):
     supported_history_operations = ("tail", "range", "search")
 
     code_inspect_sample = "JSON.stringify"
-    code_clear_output = "import { displaySink } from 'detlab';\ndisplaySink()!.clear(false);"
+    code_clear_output = "import { clearOutput } from 'detlab';\nclearOutput();"
 
 
 class Welcome(jupyter_kernel_test.IopubWelcomeTests):
