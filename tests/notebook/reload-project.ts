@@ -13,6 +13,9 @@ export class SmallProject {
   locals: Record<string, unknown> = {};
   /** The declarations that the compiler of cells was told of, as file names without folder. */
   readonly types: string[] = [];
+  /** Whether the reloader must not be stopped now, and whether there was a time when it could not. */
+  busy: boolean = false;
+  wasBusy: boolean = false;
   readonly reloader: Reloader;
   private clock: number = Date.now() / 1000 - 10_000;
   private readonly load: NodeJS.Require = createRequire(path.join(this.root, 'cell.js'));
@@ -38,6 +41,10 @@ export class SmallProject {
     this.reloader = createReloader({
       root: this.root,
       locals: () => this.locals,
+      busy: (busy) => {
+        this.busy = busy;
+        this.wasBusy ||= busy;
+      },
       onTypesChanged: (changed) => this.types.push(...changed.map((file) => path.basename(file))),
     });
   }

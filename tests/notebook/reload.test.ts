@@ -72,6 +72,8 @@ describe('functions', () => {
     expect(p.locals.other).toBe(5);
     expect(lib.untouched).toBe(untouched);
     expect(p.types).toEqual(['area.d.ts']);
+    expect(p.busy).toBe(false);
+    expect(p.wasBusy).toBe(true);
     expect(p.reloader.beforeCell()).toBeUndefined();
     expect(p.reloader.reload().reloaded).toEqual([]);
   });
@@ -310,6 +312,19 @@ describe('classes', () => {
     expect(one.next()).toBe(2);
   });
 
+  test('that are new may use what is new', () => {
+    const p = start({ 'counter.ts': counter, 'step.ts': step });
+    p.edit(
+      'counter.ts',
+      'export class Loud',
+      `function first(): number {\n  return 50;\n}\nexport class Late extends Counter {\n  override count: number = first();\n}\nexport class Loud`,
+    );
+    expect(p.reloader.reload().refused).toEqual([]);
+    const { Counter, Late } = p.use<CounterLibrary & { Late: CounterLibrary['Loud'] }>();
+    expect(new Late(1)).toBeInstanceOf(Counter);
+    expect(new Late(1).next()).toBe(51);
+  });
+
   test('are left alone when what their constructor uses is replaced', () => {
     const p = start({
       'gauge.ts': `function first(): number {\n  return 1;\n}\nexport class Gauge {\n  value: number = first();\n}\nexport class Meter {\n  value: number;\n  constructor() {\n    this.value = first();\n  }\n}\n`,
@@ -470,7 +485,9 @@ describe('a change that fails', () => {
     const p = start({ 'area.ts': area, 'box.ts': box });
     p.edit('area.ts', 'return x;', 'return x +;');
     const text = p.reloader.beforeCell()!.text;
-    expect(text).toContain('lib/area.ts: does not compile: 7:13 Expression expected.');
+    expect(text).toContain(
+      'has a mistake: lib/area.ts: does not compile: lib/area.ts:7:13 Expression expected.',
+    );
     expect(text).not.toContain('await reload()');
     expect(p.reloader.beforeCell()).toBeUndefined();
     expect(refusals(p)).toContain('lib/area.ts: does not compile');
@@ -575,7 +592,7 @@ describe('exports', () => {
     p.edit('one.ts', 'export', `import { late } from './late';\nexport`);
     p.edit('one.ts', 'return 1', 'return late()');
     expect(refusals(p)).toMatch(
-      /lib\/one.ts: belongs to a change that needs a restart: lib\/area.ts:15: hidden is state/,
+      /lib\/one.ts: changed together with others: lib\/area.ts:15: hidden is state/,
     );
     expect(p.use<Functions>().one()).toBe(1);
     p.edit('area.ts', 'hidden = 1', 'hidden = 0');
@@ -631,7 +648,7 @@ describe('files', () => {
     const report = p.reloader.reload();
     expect(report.reloaded.map(({ file }) => file)).toEqual(['lib/alone.ts']);
     expect(report.refused.map(({ file, reason }) => `${file}: ${reason}`).sort()).toEqual([
-      'lib/area.ts: belongs to a change that needs a restart: lib/box.ts:6: seen is state: what it holds would be lost or no longer fit',
+      'lib/area.ts: changed together with others: lib/box.ts:6: seen is state: what it holds would be lost or no longer fit',
       'lib/box.ts: line 6: seen is state: what it holds would be lost or no longer fit',
     ]);
     expect([lib.boxArea(2), lib.one()]).toEqual([4, 2]);

@@ -5,8 +5,11 @@ import type { ModuleDiff } from './diff';
 import { Library, overlay, resolveLibrary } from './library';
 import { type ModuleUnits, readUnits } from './units';
 
-/** Told of what does not fit: the compiled file that it is about, the reason, and the place in that file. */
-export type Refuse = (file: string, reason: string, position?: number) => void;
+/**
+ * Told of what does not fit: the compiled file that it is about, the reason, the place in that file, and whether the new code
+ * itself is wrong.
+ */
+export type Refuse = (file: string, reason: string, position?: number, mistake?: boolean) => void;
 
 /** How messages name a compiled file and a place in it. */
 export type Display = (file: string, position?: number) => string;
@@ -64,7 +67,7 @@ function checkImports(
   for (const { references, from, node } of future.modules.get(file)!.units) {
     const target = from === undefined ? undefined : resolveLibrary(file, from);
     if (target !== undefined && !future.modules.has(target) && !fs.existsSync(target)) {
-      refuse(file, `${from} is not there`, node.getStart());
+      refuse(file, `${from} is not there`, node.getStart(), true);
     }
     for (const { name, from: source, position } of references) {
       const used = source === undefined ? undefined : resolveLibrary(file, source);

@@ -23,6 +23,8 @@ export interface Refusal {
   readonly file: string;
   readonly line?: number;
   readonly reason: string;
+  /** The new code itself is wrong: a restart would run into it, too. */
+  readonly mistake: boolean;
 }
 
 /** Either all files of a group are swapped or none. */
@@ -44,12 +46,13 @@ export function groupChanges(ts: Ts, running: Modules, changes: readonly Change[
     }
     return found;
   };
+  const reached = new Map(changes.map(({ loaded: { file } }) => [file, reach(file)]));
   const groups: Change[][] = [];
   for (const change of changes) {
     const { file } = change.loaded;
-    const own = reach(file);
+    const uses = (from: string, to: string): boolean => reached.get(from)!.has(to);
     const related = groups.filter((group) =>
-      group.some(({ loaded }) => own.has(loaded.file) || reach(loaded.file).has(file)),
+      group.some(({ loaded }) => uses(file, loaded.file) || uses(loaded.file, file)),
     );
     for (const group of related) groups.splice(groups.indexOf(group), 1);
     groups.push([...related.flat(), change]);
@@ -94,7 +97,7 @@ class Planner {
     for (const changed of this.changed.values()) this.checkFile(changed);
     const diffs = new Map([...this.changed].map(([file, { diff }]) => [file, diff]));
     const display = (file: string, position?: number): string => this.display(file, position);
-    const refuse = (...reason: Parameters<Refuse>): void => this.refuse(...reason);
+    const refuse: Refuse = (...reason) => this.refuse(...reason);
     checkLinks(this.ts, this.before, this.after, diffs, display, refuse);
     if (this.refused.length > 0) return { refused: this.refused };
     const places = [...this.changed].flatMap(([file, { diff }]) =>
@@ -119,7 +122,7 @@ class Planner {
     for (const { free, references } of units.units) {
       for (const { name, position } of free) {
         if (moduleNames.has(name) || name in globalThis) continue;
-        this.refuse(file, `${name} is not defined`, position);
+        this.refuse(file, `${name} is not defined`, position, true);
       }
       const whole = references.find(({ name }) => name === 'exports.*');
       if (whole) this.refuse(file, 'it hands out all its exports at once', whole.position);
@@ -155,9 +158,10 @@ class Planner {
     const fresh =
       path.length === 0 && !unit.names.some((name) => this.before.modules.get(file)?.byName.has(name));
     if (fresh && unit.kind !== 'constant' && unit.kind !== 'effect') return;
+    const called = unit.calls || this.changed.get(file)?.diff.before.get(unit)?.calls;
     const problem = remakeProblem(this.ts, unit, fresh ? new Set() : written, isFree);
     if (problem !== undefined) this.refuse(file, `${problem}${because(mark)}`, position);
-    else if (!fresh && unit.kind === 'constant' && unit.calls && !isPlain(this.loadedOf(file), unit)) {
+    else if (!fresh && unit.kind === 'constant' && called && !isPlain(this.loadedOf(file), unit)) {
       this.refuse(file, `${unitName(unit)} may hold state of its own${because(mark)}`, position);
     }
   }
@@ -209,8 +213,9 @@ class Planner {
     return this.record.modules.get(file)!;
   }
 
-  private refuse(file: string, reason: string, position?: number): void {
-    this.refused.push({ file: `lib/${this.nameOf(file)}`, line: this.lineOf(file, position), reason });
+  private refuse(file: string, reason: string, position?: number, mistake: boolean = false): void {
+    const line = this.lineOf(file, position);
+    this.refused.push({ file: `lib/${this.nameOf(file)}`, line, reason, mistake });
   }
 
   private display(file: string, position?: number): string {

@@ -7,12 +7,20 @@ export interface ReloadOptions {
   auto?: boolean;
 }
 
+/** A changed file that was not swapped. */
+export interface RefusedFile {
+  readonly file: string;
+  readonly reason: string;
+  /** Whether a restart of the kernel loads it; not where the file has a mistake. */
+  readonly restart: boolean;
+}
+
 /** What `reload` did. It shows itself as a cell's last expression. */
 export interface ReloadReport extends Showable {
   /** Files whose code was swapped, with what is new in them: functions, constants, methods. */
   readonly reloaded: readonly { readonly file: string; readonly names: readonly string[] }[];
-  /** Files that changed and stay as they were loaded, with the reason. */
-  readonly refused: readonly { readonly file: string; readonly reason: string }[];
+  /** Files that changed and stay as they were loaded. */
+  readonly refused: readonly RefusedFile[];
   /** What else is to know, such as a number that earlier cells still hold. */
   readonly notes: readonly string[];
   /** Whether changes are looked for before each cell. */

@@ -5,7 +5,7 @@ import { compileStep, typescript } from './compile';
 import { exportsOf, recordLoads } from './loads';
 import { type Change, groupChanges, type Plan, planGroup, type Refusal } from './plan';
 import type { Step } from './steps';
-import type { ReloadOptions, ReloadReport } from './reload';
+import type { RefusedFile, ReloadOptions, ReloadReport } from './reload';
 import { type Replaced, swap, SwapError } from './swap';
 import { declarationsOf, type Scan, Watch } from './watch';
 
@@ -17,7 +17,7 @@ export interface ReloaderOptions {
   locals: () => Record<string, unknown>;
   /** Declarations (paths in `dist`) that cells are to be checked against anew. */
   onTypesChanged: (files: string[]) => void;
-  /** Called with true before and false after a swap, which must not be stopped half-way. */
+  /** Called with true before and false after work that must not be stopped half-way. */
   busy?: (busy: boolean) => void;
 }
 
@@ -40,6 +40,7 @@ type Outcome = Omit<ReloadReport, 'auto' | typeof displaySymbol>;
 type Kernel = { [symbol]?: (options: ReloadOptions) => ReloadReport };
 
 const symbol = Symbol.for('detlab.reload');
+const restartToo = 'Restart the kernel to run lib as it is now.';
 const howTo = "To swap what can be swapped, run: import { reload } from 'detlab'; await reload()";
 
 /** Starts to watch. `recordLoads` should have been called before the library was loaded. */
@@ -88,16 +89,14 @@ export function createReloader(options: ReloaderOptions): Reloader {
       }
       const before = plan.steps.map(({ loaded }) => ({ ...exportsOf(loaded.file) }));
       let replaced: Replaced;
-      options.busy?.(true);
       try {
         replaced = swap(typescript(), record, watch.running(), plan.steps);
         refreshLocals(options.locals(), replaced);
       } catch (error) {
         if (!(error instanceof SwapError)) throw error;
-        for (const { loaded } of group) refused.push({ file: `lib/${loaded.name}`, reason: error.message });
+        const { message: reason } = error;
+        for (const { loaded } of group) refused.push({ file: `lib/${loaded.name}`, reason, restart: false });
         return;
-      } finally {
-        options.busy?.(false);
       }
       for (const { loaded, compiled } of group) compileStep.writeCompiled(loaded.file, compiled);
       options.onTypesChanged(group.map(({ loaded }) => declarationsOf(loaded.file)));
@@ -116,43 +115,58 @@ export function createReloader(options: ReloaderOptions): Reloader {
       if ('refused' in plan) refused.push(...refusals(group, plan.refused));
       else swappable.push(...plan.steps.map((step) => line(`lib/${step.loaded.name}`, step.names)));
     });
-    const lines = ['Files of lib changed; this kernel still runs them as it loaded them.'];
+    const lines = ['Files of lib changed; this kernel goes on with what it loaded.'];
     lines.push(...swappable.map((text) => `  can be swapped: ${text}`));
-    lines.push(...refused.map(({ file, reason }) => `  needs a restart: ${file}: ${reason}`));
-    lines.push(swappable.length > 0 ? howTo : 'Restart the kernel to run them as they are now.');
+    for (const { file, reason, restart } of refused) {
+      lines.push(`  ${restart ? 'needs a restart' : 'has a mistake'}: ${file}: ${reason}`);
+    }
+    if (swappable.length > 0) lines.push(howTo);
+    else if (refused.some(({ restart }) => restart)) lines.push(restartToo);
     return { kind: 'changed', text: lines.join('\n') };
   }
 
-  const reloader: Reloader = {
-    beforeCell() {
-      try {
-        const scan = look();
-        if (!isNews(scan)) return undefined;
-        if (!auto) return notice(scan);
-        const outcome = run(scan);
-        isNews(scan);
-        return { kind: 'reloaded', text: describe(outcome) };
-      } catch (error) {
-        const text = `Changes of lib could not be looked for: ${error instanceof Error ? error.message : String(error)}`;
-        if (told === text) return undefined;
-        told = text;
-        return { kind: 'changed', text };
-      }
-    },
-    reload({ auto: wanted = auto } = {}) {
-      auto = wanted;
+  function guarded<T>(work: () => T): T {
+    options.busy?.(true);
+    try {
+      return work();
+    } finally {
+      options.busy?.(false);
+    }
+  }
+
+  function beforeCell(): Notice | undefined {
+    try {
       const scan = look();
+      if (!isNews(scan)) return undefined;
+      if (!auto) return notice(scan);
       const outcome = run(scan);
       isNews(scan);
-      return { ...outcome, auto, [displaySymbol]: () => ({ 'text/plain': describe(outcome, auto) }) };
-    },
+      return { kind: 'reloaded', text: describe(outcome) };
+    } catch (error) {
+      const text = `Changes of lib could not be looked for: ${error instanceof Error ? error.message : String(error)}`;
+      if (told === text) return undefined;
+      told = text;
+      return { kind: 'changed', text };
+    }
+  }
+
+  function reload({ auto: wanted = auto }: ReloadOptions = {}): ReloadReport {
+    auto = wanted;
+    const scan = look();
+    const outcome = run(scan);
+    isNews(scan);
+    return { ...outcome, auto, [displaySymbol]: () => ({ 'text/plain': describe(outcome, auto) }) };
+  }
+
+  const ask = (wanted?: ReloadOptions): ReloadReport => guarded(() => reload(wanted));
+  (globalThis as Kernel)[symbol] = ask;
+  return {
+    beforeCell: () => guarded(beforeCell),
+    reload: ask,
     close() {
       if ((globalThis as Kernel)[symbol] === ask) delete (globalThis as Kernel)[symbol];
     },
   };
-  const ask = (wanted: ReloadOptions): ReloadReport => reloader.reload(wanted);
-  (globalThis as Kernel)[symbol] = ask;
-  return reloader;
 }
 
 /** Gives every variable that holds a replaced function, class or object the new one. */
@@ -168,47 +182,40 @@ function keptValues(step: Step, before: Record<string, unknown>, locals: Record<
   const now = exportsOf(step.loaded.file);
   return Object.keys(before).flatMap((name) => {
     const old = before[name];
-    const primitive = old !== null && typeof old !== 'object' && typeof old !== 'function';
-    if (
-      !primitive ||
-      !(name in now) ||
-      now[name] === old ||
-      !Object.hasOwn(locals, name) ||
-      locals[name] !== old
-    )
-      return [];
+    if ((typeof old === 'object' && old !== null) || typeof old === 'function') return [];
+    if (!(name in now) || now[name] === old) return [];
+    if (!Object.hasOwn(locals, name) || locals[name] !== old) return [];
     return [`${name} is ${String(now[name])} now; cells see ${String(old)} until its import runs again`];
   });
 }
 
 /** What can't be swapped whatever it holds. */
-function unusable(scan: Scan): { file: string; reason: string }[] {
+function unusable(scan: Scan): RefusedFile[] {
   return [
-    ...scan.broken.map(({ name, problems }) => {
-      const words = problems.slice(0, 3).map((problem) => problem.replace(`${name}:`, ''));
-      return { file: name, reason: `does not compile: ${words.join('; ')}` };
+    ...scan.broken.map(({ name: file, problems }) => {
+      const reason = `does not compile: ${problems.slice(0, 3).join('; ')}`;
+      return { file, reason, restart: false };
     }),
-    ...scan.deleted.map((file) => ({ file, reason: 'was deleted' })),
+    ...scan.deleted.map((file) => ({ file, reason: 'was deleted', restart: true })),
   ];
 }
 
 /** The reasons by file; a file without one of its own stays for the sake of the others. */
-function refusals(group: readonly Change[], refused: readonly Refusal[]): { file: string; reason: string }[] {
+function refusals(group: readonly Change[], refused: readonly Refusal[]): RefusedFile[] {
+  const restart = !refused.some(({ mistake }) => mistake);
   return group.map(({ loaded }) => {
     const file = `lib/${loaded.name}`;
     const own = refused.filter((refusal) => refusal.file === file);
-    const reasons = (own.length > 0 ? own : refused).slice(0, 3).map(({ file: where, line: at, reason }) => {
-      const place =
-        where === file
-          ? at === undefined
-            ? ''
-            : `line ${at}: `
-          : `${where}${at === undefined ? '' : `:${at}`}: `;
-      return `${place}${reason}`;
-    });
-    const others = group.length > 1 && own.length === 0 ? 'belongs to a change that needs a restart: ' : '';
-    return { file, reason: `${others}${[...new Set(reasons)].join('; ')}` };
+    const reasons = own.length > 0 ? own : refused;
+    const words = new Set(reasons.slice(0, 3).map((refusal) => reasonText(refusal, file)));
+    const others = group.length > 1 && own.length === 0 ? 'changed together with others: ' : '';
+    return { file, reason: `${others}${[...words].join('; ')}`, restart };
   });
+}
+
+function reasonText({ file, line: at, reason }: Refusal, about: string): string {
+  if (file !== about) return `${file}${at === undefined ? '' : `:${at}`}: ${reason}`;
+  return at === undefined ? reason : `line ${at}: ${reason}`;
 }
 
 function describe({ reloaded, refused, notes }: Outcome, auto?: boolean): string {
@@ -217,7 +224,7 @@ function describe({ reloaded, refused, notes }: Outcome, auto?: boolean): string
     ...notes,
     ...refused.map(({ file, reason }) => `Not reloaded: ${file}: ${reason}`),
   ];
-  if (refused.length > 0) lines.push('Restart the kernel to run what was not reloaded.');
+  if (refused.some(({ restart }) => restart)) lines.push(restartToo);
   if (lines.length === 0) lines.push('Nothing to reload: this kernel runs lib as it is.');
   if (auto) lines.push('From now on changes are looked for before each cell.');
   return lines.join('\n');

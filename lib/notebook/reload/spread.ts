@@ -51,7 +51,7 @@ export function spread(
         unit.calls && unit.kind !== 'function' && (unit.kind !== 'class' || reference.immediate);
       const remade = holds || computed;
       const early = reference.immediate || reference.construction;
-      const stuck = unit.kind === 'class' && (computed || (holds && early));
+      const stuck = unit.kind === 'class' && !isNew(unit) && (computed || (holds && early));
       let mark = marks.get(unit);
       const known = mark && (mark.remade || !remade) && (mark.stuck !== undefined || !stuck);
       if (known) continue;
@@ -61,14 +61,14 @@ export function spread(
       }
       mark.remade ||= remade;
       mark.rebound ||= remade && rebinds(unit);
-      if (stuck && cause.place.unit !== unit) mark.stuck ??= reference;
+      if (stuck) mark.stuck ??= reference;
       queue.push(mark);
     }
   }
   return marks;
 }
 
-/** `, which uses topScores (lib/boxes/nms.ts)`: why a mark was set, for a message. */
+/** Why a mark was set, as the end of a message; nothing where the unit itself changed. */
 export function because(mark: Mark): string {
   const { path } = mark;
   if (path.length === 0) return '';
