@@ -48,6 +48,7 @@ export * from './nn/initializers';
 export * from './nn/module';
 export * from './nn/summary';
 export * from './notebook/environment';
+export * from './notebook/reload/reload';
 export * from './papers/profile';
 export * from './papers/published';
 export * from './papers/scratchdet';

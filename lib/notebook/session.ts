@@ -25,6 +25,8 @@ import {
   type StoppedFrame,
 } from './engine/traceback';
 import { setTslabDisplay } from './engine/typescript';
+import { recordLoads } from './reload/loads';
+import { createReloader } from './reload/reloader';
 
 export type { CellError, Completeness, Completion, StoppedFrame };
 export type { CompletionItem } from './engine/completion';
@@ -65,6 +67,8 @@ export interface SessionOptions {
   cwd: string;
   /** Whether what cells print is captured (default) or left to the process. */
   capture?: boolean;
+  /** Whether changes of the library's files are noticed and can be taken up (`reload`). */
+  reload?: boolean;
   /** Told while the compiler works, which must not be stopped half-way. */
   onCompile?: (busy: boolean) => void;
 }
@@ -135,8 +139,18 @@ export function createSession(options: SessionOptions): Session {
   let count = 0;
   let runs = 0;
   const current = (): RunningCell | undefined => scope.getStore() ?? running ?? latest;
-  const executor = createExecutor(options.cwd, options.onCompile ?? (() => {}));
+  const busy = options.onCompile ?? ((): void => {});
+  const executor = createExecutor(options.cwd, busy);
   const { maps } = executor.compiler;
+  const reloader = options.reload
+    ? createReloader({
+        root: projectRoot,
+        locals: () => executor.locals,
+        onTypesChanged: (files) => executor.compiler.invalidateTypes(files),
+        busy,
+      })
+    : undefined;
+  if (reloader) maps.running = (file) => recordLoads(projectRoot).sourceMap(file);
 
   function show(bundle: MimeBundle, { displayId, update, metadata }: DisplayOptions): void {
     const cell = current();
@@ -311,6 +325,8 @@ export function createSession(options: SessionOptions): Session {
       if (running) throw new Error(`cell [${running.number}] is still running`);
       count = number ?? count + 1;
       const executionCount = count;
+      const notice = reloader?.beforeCell();
+      if (notice) onMessage({ type: 'stream', name: 'stderr', text: `${notice.text}\n` });
       const error = await start(source, executionCount, onMessage);
       if (error) {
         onMessage({ type: 'error', error, late: false });
@@ -338,6 +354,7 @@ export function createSession(options: SessionOptions): Session {
       process.off('uncaughtException', onException);
       process.off('exit', onExit);
       delete hooks[abortSymbol];
+      reloader?.close();
       setDisplaySink(undefined);
       setTslabDisplay(null);
       for (const undo of restore.reverse()) undo();

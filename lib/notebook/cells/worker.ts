@@ -29,7 +29,12 @@ function main(): void {
     },
     stopped: (frames) => session.stopped(frames),
   });
-  const session = createSession({ cwd: process.cwd(), onCompile: lifeline.setCompiling });
+  const session = createSession({
+    cwd: process.cwd(),
+    onCompile: lifeline.setCompiling,
+    // A run that nobody watches ends with the code that it began with.
+    reload: process.env.DETLAB_HEADLESS !== '1',
+  });
   lifeline.setCompiling(false);
   process.on('disconnect', () => exit(0));
   process.on('SIGINT', () => session.interrupt());

@@ -48,6 +48,9 @@ export class SourceMaps {
   private readonly cells: string[] = [];
   private readonly libraryMaps: Map<string, SourceMap | undefined> = new Map();
 
+  /** Tells, for a file of the library, the map of the code that runs: a later build or a reload may have left the disk's behind. */
+  running: ((file: string) => { map: SourceMapPayload; name: string } | undefined) | undefined;
+
   constructor(private readonly root: string) {}
 
   addCell(name: string, script: CompiledScript, source: string, isAsync: boolean): void {
@@ -75,6 +78,11 @@ export class SourceMaps {
       const result = { file: script.name, line: place.line, column: place.column, cell: script.cell };
       if (!script.cell) return result;
       return { ...result, line: Math.max(1, place.line - prefixLines), source: script.source };
+    }
+    const running = this.running?.(file);
+    if (running) {
+      const place = lookUp(new SourceMap(running.map), line, column);
+      return place && { file: `lib/${running.name}`, line: place.line, column: place.column, cell: false };
     }
     const dist = path.join(this.root, 'dist') + path.sep;
     if (!file.startsWith(dist)) return undefined;
