@@ -1,5 +1,4 @@
 /** `npm run bench`: how long the parts of training and evaluation take here. Speed and memory are judged by this, not by tests. */
-import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { classwiseNms } from '../boxes/nms';
 import { ssdAnchors } from '../boxes/anchors';
@@ -10,33 +9,25 @@ import { multiboxLoss } from '../losses/multibox';
 import { encodeTargets, targetTensors } from '../losses/multibox-targets';
 import { applyStatistics, type BatchStatistics } from '../nn/module';
 import { buildScratchDet, type NormPlacement, scratchDetRecipes } from '../papers/scratchdet';
-import { table } from '../plot/table';
 import { useBackend } from '../tensor/backend';
 import { createRandom, type Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
 import { Sgd } from '../train/sgd';
+import { type Measurement, printMeasurements, time } from './measure';
 
-const help: string = `Times the parts of training and evaluation on this machine.
+const help: string = `Times the parts of training and evaluation, or of the kernel, on this machine.
 
-  npm run bench                        on the fastest backend
+  npm run bench                        training and evaluation, on the fastest backend
+  npm run bench -- kernel              the notebook's kernel: start, cells, completion, memory
   npm run bench -- --backend wasm      on another one: tensorflow, wasm, cpu
   npm run bench -- --rounds 9          measurements of each part (5 unless told); the least and the median are shown
 `;
 
-/** What was measured of one part. */
-interface Measurement {
-  part: string;
-  size: string;
-  /** Milliseconds of each round. */
-  rounds: number[];
-  /** Images of one round, where that is meaningful. */
-  images?: number;
-}
-
 /** Runs the benchmark and prints a table. Returns the exit code. */
 export async function benchCommand(args: string[]): Promise<number> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args,
+    allowPositionals: true,
     options: {
       backend: { type: 'string' },
       rounds: { type: 'string', default: '5' },
@@ -52,6 +43,16 @@ export async function benchCommand(args: string[]): Promise<number> {
     console.error(`bench: --rounds is a whole number from 1, got ${values.rounds}`);
     return 2;
   }
+  const [what = 'compute', ...more] = positionals;
+  if ((what !== 'compute' && what !== 'kernel') || more.length > 0) {
+    console.error(`bench: there is 'compute' (the default) and 'kernel', got '${positionals.join(' ')}'`);
+    return 2;
+  }
+  if (what === 'kernel') {
+    const { benchKernel } = await import('./kernel.js');
+    await benchKernel(rounds);
+    return 0;
+  }
   const backend = await useBackend({ backend: values.backend });
   console.log(backend.line);
   const measured: Measurement[] = [];
@@ -65,38 +66,12 @@ export async function benchCommand(args: string[]): Promise<number> {
     await suppression(rounds),
     await evaluation(rounds),
   );
-  console.log(
-    table(
-      measured.map(({ part, size, rounds: times, images }) => {
-        const sorted = [...times].sort((a, b) => a - b);
-        const median = sorted[Math.floor(sorted.length / 2)];
-        return {
-          part,
-          size,
-          'least (ms)': sorted[0].toFixed(1),
-          'median (ms)': median.toFixed(1),
-          'images/s': images ? Math.round((1000 * images) / median) : '',
-        };
-      }),
-    ).text(),
-  );
+  printMeasurements(measured);
   const { rss } = process.memoryUsage();
   console.log(
     `memory of the process: ${(rss / 2 ** 20).toFixed(0)} MiB; tensors left: ${tf.memory().numTensors}`,
   );
   return 0;
-}
-
-/** Times `work` after one warm-up run. */
-async function time(rounds: number, work: () => unknown): Promise<number[]> {
-  await work();
-  const times: number[] = [];
-  for (let i = 0; i < rounds; i++) {
-    const started = performance.now();
-    await work();
-    times.push(performance.now() - started);
-  }
-  return times;
 }
 
 const size = scratchDetRecipes.default.network.inputSize;

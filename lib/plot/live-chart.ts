@@ -21,8 +21,8 @@ export interface LiveChart {
    * most calls draw nothing.
    */
   push(step: number, values: Readonly<Record<string, number>>): void;
-  /** Draws the final chart in full quality, static picture included, and returns it. */
-  done(): Promise<ChartSpec>;
+  /** Draws the final chart in full quality, static picture included. */
+  done(): Promise<void>;
   /** The chart as it stands; throws while nothing was pushed. */
   spec(): ChartSpec;
 }
@@ -74,7 +74,6 @@ export function createLiveChart(options: LiveChartOptions): LiveChart {
       const { bundle, metadata } = await chartBundle(spec, displaySink() ? 'png' : 'none');
       display(bundle, { displayId, update: shownOnce, metadata });
       shownOnce = true;
-      return spec;
     },
     spec: () => draw(),
   };

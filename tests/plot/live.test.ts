@@ -153,7 +153,8 @@ describe('createLiveChart', () => {
     expect(shown).toHaveLength(20);
     expect(Object.keys(shown[19].bundle)).toEqual(['application/vnd.vegalite.v5+json', 'text/plain']);
     expect(JSON.stringify(shown[19].bundle).length).toBeLessThan(9000);
-    const spec = await chart.done();
+    await chart.done();
+    const spec = chart.spec();
     expect(shown[20].options).toMatchObject({ displayId: shown[0].options.displayId, update: true });
     expect(shown[20].bundle['image/png']).toMatch(/^iVBOR/);
     expect(shown[20].bundle['text/plain']).toBe(spec.description);

@@ -83,8 +83,10 @@ export function describeDiagnostics(diagnostics: Diagnostics, number: number, so
   const first = groups[0]!;
   const own = first.file === undefined;
   const evalue = `${first.file ?? 'line'}${own ? ' ' : ':'}${first.line}:${first.column}: ${first.messages[0]} (TS${first.code})`;
+  const ename = 'TypeScriptError';
+  lines[0] = `${ename}: ${lines[0]}`;
   return {
-    ename: 'TypeScriptError',
+    ename,
     evalue,
     traceback: lines,
     ...(own
@@ -131,13 +133,28 @@ export function excerpt(
   const width = String(to).length;
   const lines = title === undefined ? [] : [title];
   for (let n = from; n <= to; n++) {
-    const text = all[n - 1]!;
+    const { text, shift } = cutLine(all[n - 1]!, n === line ? column : 1);
     lines.push(`${n === line ? '->' : '  '} ${String(n).padStart(width)} | ${text}`.trimEnd());
     // Tabs stay tabs so that the caret stands under its character.
     if (n === line)
-      lines.push(`   ${' '.repeat(width)} | ${text.slice(0, column - 1).replace(/[^\t]/g, ' ')}^`);
+      lines.push(`   ${' '.repeat(width)} | ${text.slice(0, column - 1 - shift).replace(/[^\t]/g, ' ')}^`);
   }
   return lines;
+}
+
+const longestLine = 110;
+
+/** A long line, cut so that it does not wrap, which would tear the mark from its column. */
+function cutLine(text: string, column: number): { text: string; shift: number } {
+  if (text.length <= longestLine) return { text, shift: 0 };
+  const start = Math.max(0, Math.min(column - 1 - longestLine / 2, text.length - longestLine));
+  const end = start + longestLine;
+  const before = start > 0 ? '…' : '';
+  const after = end < text.length ? '…' : '';
+  return {
+    text: before + text.slice(start + before.length, end - after.length) + after,
+    shift: start,
+  };
 }
 
 function cellTitle(place: SourcePlace): string {

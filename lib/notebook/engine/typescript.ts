@@ -133,6 +133,7 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
       rootFiles: string[],
       options: TypeScript.CompilerOptions,
       system: TypeScript.System,
+      _createProgram: unknown,
       ...rest: []
     ) => {
       system.watchDirectory = () => ({ close: () => {} });
@@ -147,7 +148,8 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
         // The whole disk, so that a cell can import TypeScript from any folder.
         rootDir: slashes(path.parse(notes.cwd).root),
       };
-      const host = ts.createWatchCompilerHost(rootFiles, adapted, system, ...rest);
+      // Without the builder's state, which takes four fifths of a cell's compilation to say what depends on what.
+      const host = ts.createWatchCompilerHost(rootFiles, adapted, system, ts.createAbstractBuilder, ...rest);
       const { setTimeout: startRebuild, clearTimeout: stopRebuild } = host;
       const own = notes;
       let afterCreate: ((builder: TypeScript.BuilderProgram) => void) | undefined;
@@ -166,6 +168,7 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
       Object.defineProperty(host, 'afterProgramCreate', {
         get: () => (builder: TypeScript.BuilderProgram) => {
           own.program = builder.getProgram();
+          bindCell(ts, own.program, own.cwd);
           afterCreate?.(relocating(builder, own.cwd));
         },
         set: (callback: typeof afterCreate) => (afterCreate = callback),
@@ -193,6 +196,7 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
 
 /** What tslab's fork of TypeScript exports beyond its declared types. */
 interface WithFork {
+  bindSourceFile(file: TypeScript.SourceFile, options: TypeScript.CompilerOptions): void;
   getPreEmitDiagnosticsOfFiles(
     program: TypeScript.Program,
     files: readonly TypeScript.SourceFile[],
@@ -222,7 +226,38 @@ function relocating(builder: TypeScript.BuilderProgram, cwd: string): TypeScript
       },
       ...rest,
     );
-  return Object.assign(Object.create(builder) as TypeScript.BuilderProgram, { emit });
+  const getAllDependencies = (file: TypeScript.SourceFile): string[] =>
+    localDependencies(builder.getProgram(), file);
+  return Object.assign(Object.create(builder) as TypeScript.BuilderProgram, { emit, getAllDependencies });
+}
+
+/** tslab reads the names that a cell declares, which its kind of builder had found by then. */
+function bindCell(ts: typeof TypeScript, program: TypeScript.Program, cwd: string): void {
+  for (const name of ['__tslab__.ts', '__prev__.d.ts']) {
+    const file = program.getSourceFile(`${cwd}/${name}`);
+    if (file) (ts as unknown as WithFork).bindSourceFile(file, program.getCompilerOptions());
+  }
+}
+
+type Resolutions = {
+  forEach(visit: (resolved: { resolvedFileName?: string } | undefined) => void): void;
+};
+
+/** A file, and the sources that it imports, directly or not; declarations and packages are left out. */
+function localDependencies(program: TypeScript.Program, from: TypeScript.SourceFile): string[] {
+  const found = new Set<string>();
+  const visit = (file: TypeScript.SourceFile): void => {
+    if (found.has(file.fileName)) return;
+    found.add(file.fileName);
+    const { resolvedModules } = file as unknown as { resolvedModules?: Resolutions };
+    resolvedModules?.forEach((entry) => {
+      const resolved = (entry as { resolvedModule?: typeof entry } | undefined)?.resolvedModule ?? entry;
+      const next = resolved?.resolvedFileName ? program.getSourceFile(resolved.resolvedFileName) : undefined;
+      if (next && !next.isDeclarationFile && !program.isSourceFileFromExternalLibrary(next)) visit(next);
+    });
+  };
+  visit(from);
+  return [...found];
 }
 
 function isOutside(file: string, cwd: string): boolean {

@@ -1,4 +1,5 @@
 /** The cells that wait to be run, one after another, and what is said about each. */
+import { paintTraceback } from './paint';
 import { outputLimit, StreamBuffer } from '../engine/streams';
 import type { CellError, CellMessage, ExecuteOutcome } from '../session';
 import type { CellHost, Cells, CellsEnd } from './cell-host';
@@ -179,7 +180,8 @@ export class Executions {
     this.queue = [];
     for (const { request } of aborted) {
       iopub.busy(request.message.header);
-      reply(request, 'execute_reply', { status: 'aborted', execution_count: this.count });
+      // Without a count: front ends would number the cell as if it had run.
+      reply(request, 'execute_reply', { status: 'aborted' });
       iopub.idle(request.message.header);
     }
   }
@@ -195,7 +197,7 @@ function replyOf(outcome: ExecuteOutcome, number: number): object {
   const common = { status: outcome.status, execution_count: number, payload: [] };
   if (outcome.status === 'ok') return { ...common, user_expressions: outcome.expressions ?? {} };
   const { ename, evalue, traceback } = outcome.error;
-  return { ...common, user_expressions: {}, ename, evalue, traceback };
+  return { ...common, user_expressions: {}, ename, evalue, traceback: paintTraceback(traceback) };
 }
 
 function notStarted(number: number): CellError {

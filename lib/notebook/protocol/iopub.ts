@@ -1,4 +1,5 @@
 /** The broadcast channel: what every front end of the kernel sees. */
+import { paintTraceback } from './paint';
 import type { CellMessage } from '../session';
 import { progressMime } from '../outputs';
 import type { Sockets } from './sockets';
@@ -63,7 +64,7 @@ export class IoPub {
       }
       case 'error': {
         const { ename, evalue, traceback } = message.error;
-        return this.publish('error', { ename, evalue, traceback }, parent);
+        return this.publish('error', { ename, evalue, traceback: paintTraceback(traceback) }, parent);
       }
       default: {
         // Progress as a number is for programs that watch; the notebook gets the forms that people read.
