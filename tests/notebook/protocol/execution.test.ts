@@ -64,7 +64,9 @@ describe('running cells', () => {
       },
     });
     const { reply, outputs } = await client.execute('bad');
-    const error = { ename: 'TypeError', evalue: 'no', traceback: ['TypeError: no'] };
+    // What happened stands out: bold and red.
+    const traceback = ['\u001b[1m\u001b[31mTypeError: no\u001b[0m'];
+    const error = { ename: 'TypeError', evalue: 'no', traceback };
     expect(reply.content).toMatchObject({ status: 'error', execution_count: 1, ...error });
     expect(outputs.map(({ type }) => type)).toEqual(['execute_input', 'error']);
     expect(outputs[1]!.content).toEqual(error);
