@@ -25,6 +25,12 @@ test('closes scopes and drops a recording that were left open', async () => {
   const sum = tf.tidy(() => tf.add(outside, 1));
   expect(tf.memory().numTensors).toBe(before + 1);
   expect(state).toMatchObject({ gradientDepth: 0, kernelDepth: 0, activeTape: null });
-  expect((await tf.grad((x) => tf.square(x))(tf.scalar(3)).data())[0]).toBe(6);
+  expect(
+    (
+      await tf
+        .grad((x) => tf.square(x))(tf.scalar(3))
+        .data()
+    )[0],
+  ).toBe(6);
   tf.dispose([sum, outside]);
 });
