@@ -112,7 +112,13 @@ export function histogram(
           scale: { zero: false, nice: false },
         },
         x2: { field: 'to' },
-        y: { field: 'count', type: 'quantitative', title: yTitle, stack: null },
+        y: {
+          field: 'count',
+          type: 'quantitative',
+          title: yTitle,
+          stack: null,
+          ...(options.share ? {} : { axis: { tickMinStep: 1 } }),
+        },
         color,
         tooltip: [
           ...(several ? [{ field: 'series', type: 'nominal' }] : []),

@@ -83,6 +83,7 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
     hidden > 0 ? `${hidden} value${hidden > 1 ? 's' : ''} ≤ 0 not shown on the log axis` : undefined;
   const top = options.yDomain === undefined ? clampedTop(curves) : undefined;
 
+  const whole = curves.every((c) => c.points.every((p) => Number.isInteger(p.x)));
   const xRange = range(curves.flatMap((c) => c.points.map((p) => p.x)));
   const yRange =
     options.yDomain ?? range(curves.flatMap((c) => c.points.flatMap((p) => [p.raw, p.low, p.high])));
@@ -91,7 +92,9 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
     type: 'quantitative',
     title: options.x,
     scale: options.xScale === 'log' ? { type: 'log' } : { zero: false, nice: false },
-    axis: options.xScale === 'log' ? logAxis(...xRange) : { format: '~s' },
+    // Steps and epochs have no halves.
+    axis:
+      options.xScale === 'log' ? logAxis(...xRange) : { format: '~s', ...(whole ? { tickMinStep: 1 } : {}) },
   };
   const y = {
     field: 'y',
