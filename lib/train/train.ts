@@ -1,8 +1,11 @@
 /** The training loop: batches in, updated parameters and a log of every step out. */
 import { applyStatistics, type BatchStatistics, type ForwardContext, type Module } from '../nn/module';
 import { tf } from '../tensor/tf';
+import { checkLimit } from './checks';
+import { clipScale } from './clip';
 import { GradientProbe } from './gradient-probe';
 import { interruptSignal } from './interrupt';
+import type { Optimizer } from './optimizer';
 import type { Schedule } from './schedule';
 import { Sgd, type SgdOptions } from './sgd';
 
@@ -15,7 +18,7 @@ export interface StepLog {
   readonly loss: number;
   /** Its parts, by name. */
   readonly parts: Readonly<Record<string, number>>;
-  /** L2 norm of the gradient of all parameters together. */
+  /** L2 norm of the gradient of all parameters together, before any clipping. */
   readonly gradientNorm: number;
   /** L2 norm of the gradient's change since the step before; NaN at step 0. */
   readonly gradientChange: number;
@@ -41,7 +44,13 @@ export interface TrainOptions<
   readonly batches: AsyncIterable<Batch>;
   readonly steps: number;
   readonly schedule: Schedule;
-  readonly optimizer?: SgdOptions;
+  /**
+   * Options of an `Sgd` that lives as long as this run, or an optimizer of the model's parameters. The latter stays the caller's:
+   * it is not disposed, so that its state can be saved or another run continue it. Only what it holds is trained.
+   */
+  readonly optimizer?: SgdOptions | Optimizer;
+  /** Scales a step's gradient down to this L2 norm, over all parameters together, where it is longer. Default: never. */
+  readonly clipNorm?: number;
   /**
    * Builds whatever must not be differentiated (image tensors, targets); everything it returns is disposed after the step.
    */
@@ -63,17 +72,16 @@ export interface TrainResult {
 /**
  * Trains in place. Stops at the first step whose loss or gradient is not finite: a diverged run is a result, not an error.
  * The kernel's interrupt stops it before the next step; the parameters then are those of the last one.
- * @throws when the loader ends before `steps` batches, or the model has no parameter to train.
+ * @throws when the loader ends before `steps` batches, the model has no parameter to train, or the optimizer has another's.
  */
 export async function train<
   Batch extends { readonly ids: readonly string[] },
   Inputs extends Record<string, tf.Tensor>,
 >(options: TrainOptions<Batch, Inputs>): Promise<TrainResult> {
-  const { model, batches, steps, schedule, prepare, loss, onStep } = options;
-  const parameters = model.parameters();
-  if (parameters.length === 0) throw new Error('train: the model has no trainable parameters');
-  const variables = parameters.map(({ variable }) => variable);
-  const optimizer = new Sgd(parameters, options.optimizer);
+  const { model, batches, steps, schedule, clipNorm = Infinity, prepare, loss, onStep } = options;
+  checkLimit('train', 'clipNorm', clipNorm);
+  const { optimizer, owned } = chooseOptimizer(model, options.optimizer);
+  const variables = optimizer.parameters.map(({ variable }) => variable);
   const probe = new GradientProbe();
   const logs: StepLog[] = [];
   const started = performance.now();
@@ -110,7 +118,13 @@ export async function train<
       const finite = Number.isFinite(lossValue) && Number.isFinite(reading.norm);
       const learningRate = schedule(step);
       if (finite) {
-        optimizer.step(gradients, learningRate);
+        const scale = clipScale(reading.norm, clipNorm);
+        tf.tidy(() => {
+          optimizer.step(
+            scale < 1 ? gradients.map((gradient) => gradient.mul(scale)) : gradients,
+            learningRate,
+          );
+        });
         applyStatistics(statistics);
       }
       for (const { mean, variance } of statistics) tf.dispose([mean, variance]);
@@ -140,8 +154,28 @@ export async function train<
     }
   } finally {
     await iterator.return?.();
-    optimizer.dispose();
+    if (owned) optimizer.dispose();
     probe.dispose();
   }
   return { logs, divergedAt, seconds: (performance.now() - started) / 1000 };
+}
+
+function chooseOptimizer(
+  model: Module,
+  given: SgdOptions | Optimizer | undefined,
+): { optimizer: Optimizer; owned: boolean } {
+  const parameters = model.parameters();
+  if (parameters.length === 0) throw new Error('train: the model has no trainable parameters');
+  if (given === undefined || !('step' in given)) {
+    return { optimizer: new Sgd(parameters, given), owned: true };
+  }
+  const trainable = new Set(parameters.map(({ variable }) => variable));
+  const stranger = given.parameters.find(({ variable }) => !trainable.has(variable));
+  if (stranger) {
+    throw new Error(
+      `train: the optimizer holds ${stranger.name}, which is no parameter of this model; make it with model.parameters()`,
+    );
+  }
+  if (given.parameters.length === 0) throw new Error('train: the optimizer has no parameters');
+  return { optimizer: given, owned: false };
 }
