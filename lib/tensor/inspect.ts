@@ -7,8 +7,13 @@ function tensorInspection(this: Tensor): string {
   const kind = `Tensor ${this.dtype} [${this.shape.join(', ')}]`;
   if (this.isDisposed) return `${kind} (disposed)`;
   if (this.size > 1e6) return kind;
-  const values = this.toString().replace(/^Tensor\s*/, '');
-  return values.includes('\n') ? `${kind}\n    ${values}` : `${kind} ${values}`;
+  try {
+    const values = this.toString().replace(/^Tensor\s*/, '');
+    return values.includes('\n') ? `${kind}\n    ${values}` : `${kind} ${values}`;
+  } catch {
+    // Its backend is gone.
+    return kind;
+  }
 }
 
 Object.defineProperty(Tensor.prototype, inspect.custom, {

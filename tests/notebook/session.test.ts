@@ -272,6 +272,24 @@ test('a cell that fails leaves what it did not reach as it was', async () => {
   expect(errorOf(outputs[3]!).evalue).toContain("Cannot find name 'd'");
 });
 
+test('functions of earlier cells see what later cells assign and declare', async () => {
+  const { status, outputs } = await runCells([
+    `let rate = 0.1;\nfunction step(): string {\n  return \`\${name()} \${rate}\`;\n}\nfunction name(): string {\n  return 'old';\n}\nclass Counter {\n  static #made = 0;\n  made = ++Counter.#made;\n  next(): Counter {\n    return new Counter();\n  }\n}\nconst first = new Counter();\nstep()`,
+    `rate = 0.5;\nfunction name(): string {\n  return 'new';\n}\nstep()`,
+    `class Counter {}\nconst { made } = first.next();\nlet rate: string | undefined;\n[made, rate, step()]`,
+    `const use = (): unknown => ({ a, c, rest, sum });\nconst { a, b: [c], ...rest } = { a: 1, b: [2], d: 4 };\nlet sum = 0;\nfor (var k = 0; k < 3; k++) sum += k;\n[sum] = [sum + 1];\n({ sum } = { sum: sum * 2 });\nuse()`,
+    `enum Color {\n  Red = 1,\n  Green,\n}\nmain();\nfunction main(): void {\n  helper(Color.Green);\n}\nfunction helper(sum: number): void {\n  console.log(Color[sum]);\n}`,
+  ]);
+  expect(status).toBe('ok');
+  expect([0, 1, 2, 3].map((i) => resultOf(outputs[i]!)?.['text/plain'])).toEqual([
+    "'old 0.1'",
+    "'new 0.5'",
+    "[ 2, undefined, 'new undefined' ]",
+    '{ a: 1, c: 2, rest: { d: 4 }, sum: 8 }',
+  ]);
+  expect(textOf(outputs[4]!)).toBe('Green\n');
+});
+
 test('expressions are evaluated after the cell, each for itself', async () => {
   const session = createSession({ cwd: temporaryFolder(), capture: false });
   try {

@@ -67,26 +67,27 @@ export function createExecutor(cwd: string, onCompile: (busy: boolean) => void):
       }
       for (const { file, code } of cell.modules) await modules.prepare(code, path.dirname(file));
       await modules.prepare(cell.output);
-      const scope = cellScope(locals);
-      const keep = (missing: ReadonlySet<string>): void => {
-        declarations = compiler.merge(declarations, cell.declarations, missing);
-        if (missing.size === 0) for (const name of scope.missing()) locals[name] = undefined;
+      const { code, names: declared } = runnable(cell.output);
+      const missing = watchNames(locals, declared);
+      const keep = (lacking: ReadonlySet<string>): void => {
+        declarations = compiler.merge(declarations, cell.declarations, lacking);
       };
-      stopped = () => keep(scope.missing());
+      stopped = () => keep(missing());
       try {
         // A function, so that a later cell can declare a name again.
         const head = cell.isAsync ? '(async function(exports, require) { ' : '(function(exports, require) { ';
-        const run = vm.runInThisContext(`${head}${cell.output}\n})`, { filename: script }) as CellFunction;
-        const done = run.call(undefined, scope.exports, require);
+        const run = vm.runInThisContext(`${head}${code}\n})`, { filename: script }) as CellFunction;
+        const done = run.call(undefined, locals, require);
         if (cell.isAsync) await Promise.race([done, stop]);
       } catch (value) {
-        keep(scope.missing());
+        keep(missing());
         return { thrown: { value } };
       }
       keep(new Set());
       if (!cell.lastExpression) return { value: undefined };
       const value = locals[cell.lastExpression];
-      delete locals[cell.lastExpression];
+      // Not deleted: V8 makes the properties of an object slow that loses one.
+      locals[cell.lastExpression] = undefined;
       return { value };
     },
     stopped: () => stopped?.(),
@@ -101,37 +102,46 @@ export function createExecutor(cwd: string, onCompile: (busy: boolean) => void):
 
 type CellFunction = (exports: object, require: (id: string) => unknown) => unknown;
 
-/** The `exports` of one cell. */
-interface CellScope {
-  exports: object;
-  /** Names that the cell declares and has not given a value. */
-  missing(): Set<string>;
+/** A cell's compiled code, and the names that it declares. */
+interface RunnableCode {
+  code: string;
+  names: string[];
 }
 
 /**
- * Compiled code writes a cell's names as properties of `exports`: first all of them as undefined, then each as its statement
- * runs. The first is held back, so that a cell that fails half-way leaves alone what it did not reach.
+ * Compiled code begins by setting its exports to undefined; and it defines imported names as read-only. In a notebook what
+ * an earlier cell declared stays until the new cell gives it a value, and the next cell may give any name anew. Lines are
+ * emptied or changed in place: the source maps hold.
  */
-function cellScope(locals: Record<string, unknown>): CellScope {
-  const declared = new Set<string>();
-  const given = new Set<string>();
-  function set(name: string | symbol, value: unknown): true {
-    if (name === '__esModule') return true;
-    if (typeof name === 'string') {
-      declared.add(name);
-      if (value === undefined && !given.has(name)) return true;
-      given.add(name);
-    }
-    locals[name as string] = value;
-    return true;
-  }
-  const exports = new Proxy(locals, {
-    set: (_target, name, value) => set(name, value),
-    // Imported names are defined as read-only; in a notebook the next cell may give the name anew.
-    defineProperty: (_target, name, { get, value }) =>
-      set(name, get ? (get as () => unknown)() : (value as unknown)),
-  });
-  return { exports, missing: () => new Set([...declared].filter((name) => !given.has(name))) };
+function runnable(output: string): RunnableCode {
+  const names = new Set<string>();
+  const code = output
+    .replace(/^Object\.defineProperty\(exports, "__esModule", \{ value: true \}\);$/m, '')
+    .replace(/^(?:exports\.[^\s.=]+ = )+void 0;$/gm, (line) => {
+      for (const [, name] of line.matchAll(/exports\.([^\s.=]+) = /g)) names.add(name!);
+      return '';
+    })
+    .replace(
+      /^Object\.defineProperty\(exports, "([^"]+)", \{ enumerable: true, get: function \(\) \{ return (.+?); \} \}\);$/gm,
+      (_line, name: string, value: string) => {
+        names.add(name);
+        return `exports.${name} = ${value};`;
+      },
+    );
+  return { code, names: [...names] };
+}
+
+/** Notes the values that names have. Tells later which of them have not been given another. */
+function watchNames(locals: Record<string, unknown>, names: readonly string[]): () => Set<string> {
+  const before = new Map(
+    names.filter((name) => Object.hasOwn(locals, name)).map((name) => [name, locals[name]]),
+  );
+  return () =>
+    new Set(
+      names.filter((name) =>
+        before.has(name) ? locals[name] === before.get(name) : !Object.hasOwn(locals, name),
+      ),
+    );
 }
 
 /** tslab's way to write a module in a cell: a comment with `@module name` before the code. */

@@ -206,10 +206,10 @@ function readStack(stack: string, maps: SourceMaps, root: string, cwd: string): 
     const shown = place
       ? { ...place, file: place.cell ? place.file : shorten(place.file, root, cwd) }
       : plain;
-    // The function that wraps a cell, and the proxy that holds its names, are not the author's.
+    // The function that wraps a cell, and the object that holds its names, are not the author's.
     const call = (found[1] ?? '')
-      .replace(/^(async )?(eval|Object\.<anonymous>|Proxy\.<anonymous>)$/, '')
-      .replace(/\bProxy\./, '');
+      .replace(/^(async )?(eval|Object\.<anonymous>)$/, '')
+      .replace(/^(async )?Object\./, '$1');
     frames.push({ call, place: shown });
   }
   // What called the outermost cell is what runs cells.

@@ -15,7 +15,7 @@ import type { Converter } from 'tslab/dist/converter';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import { projectRoot } from '../../tensor/packages';
 import { distFolder, slashes } from './folders';
-import { expandShorthand } from './shorthand';
+import { liveNames } from './live-names';
 import type { CompiledScript } from './source-maps';
 import { moduleResolution } from './type-resolution';
 
@@ -183,7 +183,8 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
     transpileModule: (input: string, options: TypeScript.TranspileOptions) => {
       const { code, map: first } = splitInlineMap(input);
       const compilerOptions = { ...options.compilerOptions, sourceMap: true };
-      const before = [expandShorthand(ts, (name) => notes.earlier.has(name))];
+      const isCell = first?.sources.some((source) => source.endsWith('__tslab__.ts'));
+      const before = isCell ? [liveNames(ts, (name) => notes.earlier.has(name))] : [];
       const result = ts.transpileModule(code, { ...options, compilerOptions, transformers: { before } });
       const outputText = result.outputText.replace(/\n?\/\/# sourceMappingURL=\S+\s*$/, '\n');
       if (first && result.sourceMapText) {

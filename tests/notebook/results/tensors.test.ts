@@ -170,6 +170,9 @@ describe('a tensor', () => {
   test('whose backend fails is still named', async () => {
     const tensor = normal([3]);
     tensor.data = () => Promise.reject(new Error('device lost'));
+    tensor.dataSync = () => {
+      throw new Error('device lost');
+    };
     expect(await textOf(tensor)).toBe('Tensor float32 [3]');
   });
 });
