@@ -173,16 +173,9 @@ describe('names', () => {
 describe('arguments', () => {
   test('of an options parameter: the missing properties, required ones first', () => {
     const found = asked.complete('trainSsd({ |');
-    expect(found.names).toEqual([
-      'batches',
-      'detector',
-      'schedule',
-      'steps',
-      'loss',
-      'matching',
-      'onStep',
-      'optimizer',
-    ]);
+    expect(found.names.slice(0, 4)).toEqual(['batches', 'detector', 'schedule', 'steps']);
+    expect(found.names.slice(4)).toEqual([...found.names.slice(4)].sort());
+    expect(found.names).toEqual(expect.arrayContaining(['loss', 'matching', 'onStep', 'optimizer']));
     expect(found.items[0]).toEqual({
       text: 'batches',
       type: 'property',

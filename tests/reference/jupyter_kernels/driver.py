@@ -193,6 +193,12 @@ class Kernel:
         begun = time.monotonic()
         return self.outcome(self.send_cell(code, **options), timeout, begun, late)
 
+    def prepare(self, code):
+        """Runs what a probe builds on, and fails where that fails."""
+        cell = self.run(code, 60)
+        if not cell.ok:
+            raise RuntimeError(f"to prepare, {code!r} was run: {cell.summary()}")
+
     def outcome(self, msg_id, timeout=30, begun=None, late=0.3):
         """Waits for a cell's reply, for the kernel to be idle, and `late` seconds for what comes even later."""
         begun = begun or time.monotonic()
