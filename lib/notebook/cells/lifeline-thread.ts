@@ -93,10 +93,11 @@ function stop(): { force: () => void } {
       }
       const unwound = `globalThis[Symbol.for('${unwindSymbol}')]()`;
       own.post('Runtime.evaluate', { expression: unwound, silent: true });
+      // Said while the main thread stands still: it hears of both, the interrupt and this, before it goes on with the cell.
+      say({ type: 'stopped', frames });
       own.post('Runtime.terminateExecution');
       // This resumes the code, and so ends it. Where a loop survived, between two of its turns, the next look ends it.
       own.post('Debugger.disable', () => {
-        say({ type: 'stopped', frames });
         start = Date.now();
         patience = settlingMs;
         release();

@@ -35,7 +35,7 @@ def strict(lab):
 @probe("Types", "Types of an earlier cell's names are known in a later one")
 def types_across_cells(lab):
     with lab.kernel() as k:
-        k.run("const widths = [1, 2, 3];")
+        k.prepare("const widths = [1, 2, 3];")
         cell = k.run("const wrong: string = widths[0]!;\nconsole.log('ran');")
         return judged(cell.status == "error" and "ran" not in cell.streams("stdout"), cell)
 
@@ -43,7 +43,7 @@ def types_across_cells(lab):
 @probe("Cells", "A const is declared again in a later cell, with another type")
 def redeclared(lab):
     with lab.kernel() as k:
-        k.run("const again = 1;")
+        k.prepare("const again = 1;")
         cell = k.run("const again = 'three';\nconsole.log('length', again.length);")
         return judged(cell.ok and "length 5" in cell.streams(), cell)
 
@@ -57,9 +57,9 @@ def redeclared(lab):
 def top_level_await(lab):
     with lab.kernel() as k:
         cells = [
-            k.run("const later = await Promise.resolve(6 * 7);\nconsole.log('is', later);"),
-            k.run("const called = await (async () => 42)();\nconsole.log('is', called);"),
-            k.run("for await (const item of [Promise.resolve(42)]) console.log('is', item);"),
+            k.prepare("const later = await Promise.resolve(6 * 7);\nconsole.log('is', later);"),
+            k.prepare("const called = await (async () => 42)();\nconsole.log('is', called);"),
+            k.prepare("for await (const item of [Promise.resolve(42)]) console.log('is', item);"),
         ]
         return [judged(c.ok and "is 42" in c.streams(), c) for c in cells]
 
@@ -77,11 +77,11 @@ def exported(lab):
 @probe("Cells", "A loop left running sees a variable that a later cell changes")
 def flag(lab):
     with lab.kernel() as k:
-        k.run(
+        k.prepare(
             "let stop = false;\nvoid (async () => {\n"
             "  while (!stop) await new Promise((done) => setTimeout(done, 50));\n  console.log('stopped');\n})();"
         )
-        k.run("stop = true;")
+        k.prepare("stop = true;")
         late = k.printed("stopped", 3)
         return late is not None, "" if late else "it goes on"
 
@@ -89,8 +89,8 @@ def flag(lab):
 @probe("Cells", "A function sees a variable that a later cell changes")
 def closures(lab):
     with lab.kernel() as k:
-        k.run("let level = 1;\nfunction levelNow(): number { return level; }")
-        k.run("level = 5;")
+        k.prepare("let level = 1;\nfunction levelNow(): number { return level; }")
+        k.prepare("level = 5;")
         cell = k.run("console.log('level', levelNow());")
         return judged("level 5" in cell.streams(), cell)
 
@@ -110,7 +110,7 @@ def late_print(lab):
     with lab.kernel() as k:
         msg_id = k.send_cell("setTimeout(() => console.log('so late'), 1500);\nconsole.log('on');")
         k.outcome(msg_id)
-        k.run("console.log('next');")
+        k.prepare("console.log('next');")
         late = k.printed("so late", 4)
         if late is None:
             return False, "it did not arrive"
@@ -196,7 +196,7 @@ def floating(lab):
 @probe("Errors", "Cells in the queue are aborted after an error")
 def aborted(lab):
     with lab.fresh() as k:
-        k.run("console.log('warm');")
+        k.prepare("console.log('warm');")
         ids = [k.send_cell("await new Promise((done) => setTimeout(done, 300));\nthrow new Error('stop');")]
         ids += [k.send_cell(f"console.log('ran {i}');") for i in range(3)]
         cells = [k.outcome(msg_id) for msg_id in ids]
@@ -282,7 +282,7 @@ def edited_import(lab):
     code = f"import {{ answer }} from './edited{lab.say['extension']}';\nconsole.log('is', answer());"
     with lab.fresh() as k:
         file.write_text("export const answer = (): number => 1;\n")
-        k.run(code)
+        k.prepare(code)
         time.sleep(1.5)
         file.write_text("export const answer = (): number => 2;\n")
         time.sleep(2.5)
@@ -350,7 +350,7 @@ def inspected(kernel, code):
 @probe("Help while typing", "Completion gives an object's members", "… with what each is (function, property, …)")
 def completion(lab):
     with lab.kernel() as k:
-        k.run("const shape = { area: 5, title: 'x', grow(by: number): string { return String(by); } };")
+        k.prepare("const shape = { area: 5, title: 'x', grow(by: number): string { return String(by); } };")
         code = "shape."
         reply = k.ask("complete_request", {"code": code, "cursor_pos": len(code)})
         if not reply:
@@ -381,7 +381,7 @@ function addLengths(first: number, second: number): number {
 @probe("Help while typing", "Inspection gives a function's signature", "… and its doc comment")
 def inspection(lab):
     with lab.kernel() as k:
-        k.run(DOCUMENTED)
+        k.prepare(DOCUMENTED)
         text = inspected(k, "addLengths")
         return [("first: number, second: number" in text, text[:120]), ("in metres" in text, "")]
 
@@ -403,7 +403,7 @@ def history(lab):
     with lab.fresh() as k:
         codes = ["const one = 1;", "const two = 2;"]
         for code in codes:
-            k.run(code)
+            k.prepare(code)
         reply = k.ask(
             "history_request",
             {"hist_access_type": "tail", "n": 2, "output": False, "raw": True, "session": 0, "start": 0},

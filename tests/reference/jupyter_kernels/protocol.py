@@ -166,7 +166,7 @@ def busy_cell(kernel, name):
 )
 def channels(lab):
     with lab.fresh() as k:
-        k.run("console.log('warm');")
+        k.prepare("console.log('warm');")
         first, printed = busy_cell(k, "firstEnd")
         asked = time.monotonic()
         info = k.ask("kernel_info_request", {}, 2.5, "control")
@@ -185,7 +185,7 @@ def channels(lab):
 @probe("While a cell awaits", "Completion is answered")
 def completion_meanwhile(lab):
     with lab.fresh() as k:
-        k.run("const words = ['a'];\nconsole.log('warm');")
+        k.prepare("const words = ['a'];\nconsole.log('warm');")
         msg_id = k.send_cell("console.log('on');\nawait new Promise((done) => setTimeout(done, 6000));")
         k.printed("on\n", 2.5)
         reply = k.ask("complete_request", {"code": "words.", "cursor_pos": 6}, 4)
@@ -205,7 +205,7 @@ LOOPS = {
 def interrupted(lab, code, how):
     """Seconds from the interrupt to the reply; False where the cell goes on, or the kernel or a variable is lost."""
     with lab.fresh() as k:
-        k.run("let kept = 41;")
+        k.prepare("let kept = 41;")
         msg_id = k.send_cell(code)
         # A kernel that cannot send while a cell computes says nothing here.
         k.printed("on\n", 3)
@@ -253,7 +253,7 @@ _interrupt_probes()
 def really_stopped(lab):
     with lab.fresh() as k:
         how = k.manager.kernel_spec.interrupt_mode
-        k.run("let turns = 0;")
+        k.prepare("let turns = 0;")
         msg_id = k.send_cell(
             "console.log('on');\nwhile (true) {\n  turns++;\n  await new Promise((done) => setTimeout(done, 20));\n}"
         )
@@ -316,7 +316,7 @@ def malformed(lab):
 @probe("Life and end", "exit in a cell: the kernel lives and keeps its variables")
 def exits(lab):
     with lab.fresh() as k:
-        k.run("let kept = 41;")
+        k.prepare("let kept = 41;")
         cell = k.run(lab.say["exit"], 15)
         after = k.run("console.log('still', kept + 1);", 15) if k.alive else cell
         return Finding("still 42" in after.streams() and cell.status == "error", cell.summary())
@@ -325,7 +325,7 @@ def exits(lab):
 @probe("Life and end", "A cell that kills its process: the front end is told, the kernel lives")
 def killed(lab):
     with lab.fresh() as k:
-        k.run("console.log('warm');")
+        k.prepare("console.log('warm');")
         cell = k.run(lab.say["kill"], 15)
         after = k.run("console.log('is', 6 * 7);", 30) if k.alive else cell
         return Finding(cell.status == "error" and "is 42" in after.streams(), cell.summary())
@@ -395,7 +395,7 @@ def busy_orphan(lab):
 @probe("Life and end", "shutdown_request ends all its processes")
 def shutdown(lab):
     with lab.fresh() as k:
-        k.run("console.log('warm');")
+        k.prepare("console.log('warm');")
         family = [p.pid for p in k.processes()]
         k.send("shutdown_request", {"restart": False}, "control")
         begun = time.monotonic()
