@@ -57,9 +57,9 @@ def redeclared(lab):
 def top_level_await(lab):
     with lab.kernel() as k:
         cells = [
-            k.prepare("const later = await Promise.resolve(6 * 7);\nconsole.log('is', later);"),
-            k.prepare("const called = await (async () => 42)();\nconsole.log('is', called);"),
-            k.prepare("for await (const item of [Promise.resolve(42)]) console.log('is', item);"),
+            k.run("const later = await Promise.resolve(6 * 7);\nconsole.log('is', later);"),
+            k.run("const called = await (async () => 42)();\nconsole.log('is', called);"),
+            k.run("for await (const item of [Promise.resolve(42)]) console.log('is', item);"),
         ]
         return [judged(c.ok and "is 42" in c.streams(), c) for c in cells]
 
