@@ -290,6 +290,24 @@ test('functions of earlier cells see what later cells assign and declare', async
   expect(textOf(outputs[4]!)).toBe('Green\n');
 });
 
+test('cells await in every way, and take code that was written for a file', async () => {
+  const { status, outputs } = await runCells([
+    `const called = await (async () => 42)();\nconst list: number[] = [];\nfor await (const x of [1, Promise.resolve(2)]) list.push(x);\n[called, list, await [3]]`,
+    `export const shared: number = 1;\nexport function twice(n: number): number {\n  return 2 * n;\n}\nexport interface Shape {\n  side: number;\n}\nconst note = 'export const';\ntwice(shared)`,
+    `const shape: Shape = { side: twice(shared) };\n[shape.side, note]`,
+    { fails: `function plain(): void {\n  await 1;\n}` },
+    { fails: `await Promise.resolve();\nexport const wrong: string = 1;` },
+  ]);
+  expect(status).toBe('ok');
+  expect([0, 1, 2].map((i) => resultOf(outputs[i]!)?.['text/plain'])).toEqual([
+    '[ 42, [ 1, 2 ], [ 3 ] ]',
+    '2',
+    "[ 2, 'export const' ]",
+  ]);
+  expect(errorOf(outputs[3]!).evalue).toMatch(/^line 2:3: 'await' expressions are only allowed/);
+  expect(errorOf(outputs[4]!).evalue).toMatch(/^line 2:14: Type 'number' is not assignable/);
+});
+
 test('expressions are evaluated after the cell, each for itself', async () => {
   const session = createSession({ cwd: temporaryFolder(), capture: false });
   try {

@@ -86,7 +86,7 @@ export function createCompiler(cwd: string): Compiler {
       const result = ask((converter) => {
         own.compiled = [];
         own.outside = [];
-        return converter.convert(declarations, source);
+        return converter.convert(declarations, withoutExports(tslab.ts, source));
       });
       const scripts = own.compiled;
       own.compiled = [];
@@ -97,12 +97,14 @@ export function createCompiler(cwd: string): Compiler {
         return { file: place, code: data };
       });
       const compiled = scripts.find((s) => s.output === result.output);
-      if (compiled && result.output) maps.addCell(script, compiled, source, result.hasToplevelAwait === true);
+      const file = own.program?.getSourceFile(`${own.cwd}/__tslab__.ts`);
+      const isAsync = file !== undefined && awaits(tslab.ts, file);
+      if (compiled && result.output) maps.addCell(script, compiled, source, isAsync);
       return {
         diagnostics: [...result.diagnostics, ...outsideDiagnostics(tslab.ts, own)],
         output: result.output || undefined,
         declarations: result.declOutput ?? '',
-        isAsync: result.hasToplevelAwait === true,
+        isAsync,
         lastExpression: result.lastExpressionVar,
         modules,
       };
@@ -111,7 +113,9 @@ export function createCompiler(cwd: string): Compiler {
       ask((converter) => converter.addModule(name, source, { mode: 'node', jsx } as never)),
     merge: (before, after, missing) => mergeDeclarations(tslab.ts, before, after, missing),
     look(declarations, source) {
-      ask((converter) => converter.inspect(declarations, source, -cellPrefix.length));
+      ask((converter) =>
+        converter.inspect(declarations, withoutExports(tslab.ts, source), -cellPrefix.length),
+      );
       const file = own.program?.getSourceFile(`${own.cwd}/__tslab__.ts`);
       if (!own.program || !file) throw new Error('the compiler did not read the cell');
       return { ts: tslab.ts, program: own.program, source: file, prefixLength: cellPrefix.length };
@@ -125,6 +129,27 @@ export function createCompiler(cwd: string): Compiler {
     },
     close: () => converter.close(),
   };
+}
+
+/** All names of a cell are exported; an `export` before one, as in code pasted from a file, is blanked out. */
+function withoutExports(ts: typeof TypeScript, source: string): string {
+  if (!/\bexport\b/.test(source)) return source;
+  let text = source;
+  const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
+  for (const statement of file.statements) {
+    const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
+    if (modifiers.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword)) continue;
+    const found = modifiers.find(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+    if (found) text = text.slice(0, found.getStart()) + '      ' + text.slice(found.end);
+  }
+  return text;
+}
+
+/** Whether there is an `await` outside of functions. */
+function awaits(ts: typeof TypeScript, node: TypeScript.Node): boolean {
+  if (ts.isAwaitExpression(node) || (ts.isForOfStatement(node) && node.awaitModifier)) return true;
+  if (ts.isFunctionLike(node) || ts.isClassStaticBlockDeclaration(node)) return false;
+  return ts.forEachChild(node, (child) => awaits(ts, child)) === true;
 }
 
 /** What tslab puts before every cell's source. */

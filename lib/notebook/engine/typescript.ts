@@ -143,6 +143,9 @@ function adapt(ts: typeof TypeScript): typeof TypeScript {
         // Module code is strict anyway; saying so again contradicts tslab's `noImplicitUseStrict`.
         alwaysStrict: false,
         inlineSourceMap: true,
+        // tslab recognises an `await` outside of functions by the error that it makes, which misses `await (…)` and
+        // `for await`; the compiler proper knows them all.
+        disableTopLevelAwait: false,
         types: ['node'],
         typeRoots: [slashes(path.join(projectRoot, 'node_modules', '@types')), ...(options.typeRoots ?? [])],
         // The whole disk, so that a cell can import TypeScript from any folder.
