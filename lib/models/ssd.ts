@@ -1,6 +1,6 @@
 /**
- * SSD, the single shot detector (Liu et al., ECCV 2016), on a VGG trunk, with batch normalisation switched separately in the
- * backbone and in the head as ScratchDet does (Zhu et al., CVPR 2019, section 3.2).
+ * SSD, the single shot detector (Liu et al., ECCV 2016), on a VGG trunk or any other, with batch normalisation switched
+ * separately in the backbone and in the head as ScratchDet does (Zhu et al., CVPR 2019, section 3.2).
  *
  * One class builds SSD300 and the small detectors of the notebooks: only the configuration differs.
  *
@@ -11,6 +11,7 @@ import { ConvBlock } from '../nn/conv-block';
 import { type ForwardContext, Module } from '../nn/module';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
+import type { Backbone, BackboneBuilder } from './backbones/backbone';
 import { Vgg, type VggConfig } from './backbones/vgg';
 import { SsdHead, type SsdPredictions } from './heads/ssd';
 
@@ -22,11 +23,15 @@ export interface ExtraLayer {
   readonly padding: 0 | 1;
 }
 
+/** A VGG trunk, less its normalisation, which the detector switches. */
+export type VggTrunk = Omit<VggConfig, 'batchNorm'>;
+
 /** What an SSD is made of. */
 export interface SsdConfig {
   /** Side of the square input, pixels. */
   readonly inputSize: number;
-  readonly backbone: Omit<VggConfig, 'batchNorm'>;
+  /** A VGG trunk, or a function that builds any other: `(random) => new ResNet(resNet18, random)`. */
+  readonly backbone: VggTrunk | BackboneBuilder;
   /** Backbone stages whose output is a detection map, from 0. */
   readonly taps: readonly number[];
   /** Each adds one coarser detection map. */
@@ -35,12 +40,18 @@ export interface SsdConfig {
   readonly anchorsPerCell: readonly number[];
   /** Classes without the background. */
   readonly classes: number;
-  /** Where batch normalisation stands. The extra layers count as backbone, as in ScratchDet's released code. */
+  /**
+   * Where batch normalisation stands. The extra layers count as backbone, as in ScratchDet's released code. A trunk that is
+   * built by a function decides for itself.
+   */
   readonly batchNorm: { readonly backbone: boolean; readonly head: boolean };
 }
 
 /** SSD300 on VGG16: maps of 38, 19, 10, 5, 3 and 1 cells a side, 8732 anchors. */
-export function ssd300Config(classes: number, batchNorm: SsdConfig['batchNorm']): SsdConfig {
+export function ssd300Config(
+  classes: number,
+  batchNorm: SsdConfig['batchNorm'],
+): SsdConfig & { readonly backbone: VggTrunk } {
   return {
     inputSize: 300,
     backbone: {
@@ -68,7 +79,7 @@ export function ssd300Config(classes: number, batchNorm: SsdConfig['batchNorm'])
 
 /** The single shot detector: backbone, extra layers, head. */
 export class Ssd extends Module {
-  readonly backbone: Vgg;
+  readonly backbone: Backbone;
   readonly extras: ConvBlock[][];
   readonly head: SsdHead;
   readonly config: SsdConfig;
@@ -77,9 +88,11 @@ export class Ssd extends Module {
     super();
     this.config = config;
     const batchNorm = config.batchNorm.backbone;
-    this.backbone = new Vgg({ ...config.backbone, batchNorm }, random);
-    const stageWidths = config.backbone.stages.map((widths) => widths[widths.length - 1]);
-    if (config.backbone.atrous) stageWidths[stageWidths.length - 1] = config.backbone.atrous.channels;
+    this.backbone =
+      typeof config.backbone === 'function'
+        ? config.backbone(random)
+        : new Vgg({ ...config.backbone, batchNorm }, random);
+    const stageWidths = this.backbone.channels;
     for (const tap of config.taps) {
       if (!(tap in stageWidths)) {
         throw new RangeError(
@@ -134,9 +147,7 @@ export class Ssd extends Module {
 
   /** Cells a side of each detection map, finest first, by the layers' own arithmetic. */
   mapSizes(): number[] {
-    const stageSizes = this.config.backbone.stages.map(
-      (_, index) => Math.ceil(this.config.inputSize / 2 ** index), // ceil of ceil: halving an odd size rounds up each time
-    );
+    const stageSizes = this.backbone.mapSizes(this.config.inputSize);
     const sizes = this.config.taps.map((tap) => stageSizes[tap]);
     let size = stageSizes[stageSizes.length - 1];
     for (const { stride, padding } of this.config.extras) {

@@ -4,6 +4,7 @@ import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
 import { type Initializer, xavierUniform, zeros } from './initializers';
 import { type ForwardContext, Module, parameter } from './module';
+import { type Padding, paddingAround } from './padding';
 
 /** Options of `Conv2d`. */
 export interface Conv2dOptions {
@@ -13,8 +14,8 @@ export interface Conv2dOptions {
   readonly kernel: number;
   /** Default 1. */
   readonly stride?: number;
-  /** Pixels of zeros on every side. Default `dilation * (kernel - 1) / 2`, which keeps the size at stride 1. */
-  readonly padding?: number;
+  /** Pixels of zeros on every side, or `same`. Default `dilation * (kernel - 1) / 2`, which keeps the size at stride 1. */
+  readonly padding?: Padding;
   /** Spacing of the window's taps. Default 1. */
   readonly dilation?: number;
   /** Add a learned offset a channel. Default true; off before batch normalisation, which has its own. */
@@ -30,7 +31,7 @@ export class Conv2d extends Module {
   /** `[out]`. */
   readonly bias?: tf.Variable<tf.Rank.R1>;
   readonly stride: number;
-  readonly padding: number;
+  readonly padding: Padding;
   readonly dilation: number;
 
   constructor(options: Conv2dOptions, random: Random) {
@@ -54,11 +55,11 @@ export class Conv2d extends Module {
   /** @param x `[B, H, W, in]`. Returns `[B, H', W', out]`; the caller disposes it. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
     const output = tf.tidy(() => {
-      const y = conv2d(x, this.weight as tf.Tensor4D, {
-        stride: this.stride,
-        padding: this.padding,
-        dilation: this.dilation,
-      });
+      const { stride, dilation } = this;
+      const [, height, width] = x.shape;
+      const window = { kernel: this.weight.shape[0], stride, dilation };
+      const padding = paddingAround(this.padding, [height, width], window);
+      const y = conv2d(x, this.weight as tf.Tensor4D, { stride, padding, dilation });
       return this.bias ? y.add(this.bias) : y;
     }) as tf.Tensor4D;
     if (context.trace) {

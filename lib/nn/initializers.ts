@@ -32,6 +32,15 @@ export const kaimingNormal: Initializer = (shape, random) => {
   return filled(shape, () => deviation * random.normal());
 };
 
+/**
+ * Normal with variance 2 / fanOut, which keeps the gradients' size instead of the values' (He et al., ICCV 2015, eq. 14): what
+ * ResNets and EfficientNets are usually begun with.
+ */
+export const kaimingNormalFanOut: Initializer = (shape, random) => {
+  const deviation = Math.sqrt(2 / fans(shape).fanOut);
+  return filled(shape, () => deviation * random.normal());
+};
+
 /** Normal with a fixed standard deviation. */
 export function normal(deviation: number): Initializer {
   return (shape, random) => filled(shape, () => deviation * random.normal());

@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { buildScratchDet, formatPublished, scratchDetPublished, scratchDetRecipes, tf } from 'detlab';
+import {
+  buildScratchDet,
+  formatPublished,
+  scratchDetPublished,
+  scratchDetRecipes,
+  tf,
+  type Vgg,
+} from 'detlab';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -20,7 +27,7 @@ describe('the recipes', () => {
   test('arms of the same seed start from the same convolutions, with batch norm or without', () => {
     const weights = (norm: 'none' | 'backbone') => {
       const { model } = buildScratchDet(scratchDetRecipes.quick, norm, 3, 1);
-      const values = model.backbone.stages
+      const values = (model.backbone as Vgg).stages
         .flat()
         .map(({ conv }) => Array.from(conv.weight.dataSync().slice(0, 8)));
       model.dispose();

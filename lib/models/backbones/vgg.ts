@@ -7,6 +7,7 @@ import { type ForwardContext, Module } from '../../nn/module';
 import { maxPool2d } from '../../tensor/kernels/pool';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
+import type { Backbone } from './backbone';
 
 /** What a VGG trunk is made of. */
 export interface VggConfig {
@@ -19,9 +20,10 @@ export interface VggConfig {
 }
 
 /** A VGG trunk. `forward` gives the output of every stage before the pool that follows it. */
-export class Vgg extends Module {
+export class Vgg extends Module implements Backbone {
   readonly stages: ConvBlock[][];
   readonly atrous?: ConvBlock[];
+  readonly channels: readonly number[];
 
   constructor(config: VggConfig, random: Random) {
     super();
@@ -41,6 +43,11 @@ export class Vgg extends Module {
         new ConvBlock({ inChannels: channels, outChannels: channels, kernel: 1, batchNorm }, random),
       ];
     }
+    this.channels = config.stages.map((widths, index) =>
+      config.atrous && index === config.stages.length - 1
+        ? config.atrous.channels
+        : widths[widths.length - 1],
+    );
   }
 
   /**
@@ -64,5 +71,10 @@ export class Vgg extends Module {
       }
       return maps;
     });
+  }
+
+  /** Cells a side of each stage's map: halving an odd size rounds up each time. */
+  mapSizes(inputSize: number): number[] {
+    return this.stages.map((_, index) => Math.ceil(inputSize / 2 ** index));
   }
 }

@@ -1,0 +1,156 @@
+/**
+ * Residual networks of basic blocks (He et al., CVPR 2016, section 3.3): ResNet-18 and -34 as torchvision has them, and small
+ * ones by the same rule. Parameters have torchvision's names (`conv1.weight`, `layer2.0.downsample.1.bias`), less its classifier.
+ */
+import { BatchNorm2d } from '../../nn/batch-norm';
+import { Conv2d } from '../../nn/conv';
+import { kaimingNormalFanOut } from '../../nn/initializers';
+import { type ForwardContext, Module } from '../../nn/module';
+import { type Layer, runLayers } from '../../nn/sequential';
+import { relu } from '../../tensor/kernels/activations';
+import { maxPool2d } from '../../tensor/kernels/pool';
+import type { Random } from '../../tensor/random';
+import { tf } from '../../tensor/tf';
+import type { Backbone } from './backbone';
+
+/** What stands before the first stage: a convolution with batch norm and ReLU, then a max-pool of 3 and stride 2 if wanted. */
+export interface ResNetStem {
+  readonly kernel: number;
+  readonly stride: 1 | 2;
+  readonly pool: boolean;
+}
+
+/** The stems in use, by what they make of the image's size. */
+export const resNetStems: Readonly<Record<'quarter' | 'half' | 'full', ResNetStem>> = {
+  /** 7x7 of stride 2 and a pool: ImageNet's. */
+  quarter: { kernel: 7, stride: 2, pool: true },
+  /** 3x3 of stride 2. */
+  half: { kernel: 3, stride: 2, pool: false },
+  /** 3x3 of stride 1: for images of a few dozen pixels. */
+  full: { kernel: 3, stride: 1, pool: false },
+};
+
+/** What a residual network is made of. */
+export interface ResNetConfig {
+  readonly stem: ResNetStem;
+  /** Channels of each stage, one to four; the stem has those of the first. */
+  readonly widths: readonly number[];
+  /** Basic blocks of each stage. The first block of every stage but the first has stride 2. */
+  readonly blocks: readonly number[];
+}
+
+/** ResNet-18: 11,176,512 parameters without the classifier. */
+export const resNet18: ResNetConfig = {
+  stem: resNetStems.quarter,
+  widths: [64, 128, 256, 512],
+  blocks: [2, 2, 2, 2],
+};
+
+/** ResNet-34: 21,284,672 parameters without the classifier. */
+export const resNet34: ResNetConfig = { ...resNet18, blocks: [3, 4, 6, 3] };
+
+/** 3x3 -> 3x3, each with batch norm, plus the input (through a 1x1 of the same stride where shapes differ), then ReLU. */
+export class BasicBlock extends Module {
+  readonly conv1: Conv2d;
+  readonly bn1: BatchNorm2d;
+  readonly conv2: Conv2d;
+  readonly bn2: BatchNorm2d;
+  readonly downsample?: Layer[];
+
+  constructor(inChannels: number, outChannels: number, stride: 1 | 2, random: Random) {
+    super();
+    this.conv1 = convolution(inChannels, outChannels, 3, stride, random);
+    this.bn1 = new BatchNorm2d({ channels: outChannels });
+    this.conv2 = convolution(outChannels, outChannels, 3, 1, random);
+    this.bn2 = new BatchNorm2d({ channels: outChannels });
+    if (stride !== 1 || inChannels !== outChannels) {
+      this.downsample = [
+        convolution(inChannels, outChannels, 1, stride, random),
+        new BatchNorm2d({ channels: outChannels }),
+      ];
+    }
+  }
+
+  /** @param x `[B, H, W, in]`. Returns `[B, ceil(H / stride), ceil(W / stride), out]`; the caller disposes it. */
+  forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
+    return tf.tidy(() => {
+      let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
+      y = this.bn2.forward(this.conv2.forward(y, context), context);
+      return relu(y.add(runLayers(this.downsample ?? [], x, context)));
+    });
+  }
+}
+
+/** A residual network. Each stage's map is half as large as the one before; the first is as large as the stem's. */
+export class ResNet extends Module implements Backbone {
+  readonly conv1: Conv2d;
+  readonly bn1: BatchNorm2d;
+  readonly layer1: BasicBlock[];
+  readonly layer2?: BasicBlock[];
+  readonly layer3?: BasicBlock[];
+  readonly layer4?: BasicBlock[];
+  readonly channels: readonly number[];
+  readonly config: ResNetConfig;
+
+  /** @throws RangeError when widths and blocks don't go together. */
+  constructor(config: ResNetConfig, random: Random) {
+    super();
+    const { stem, widths, blocks } = config;
+    if (widths.length !== blocks.length || widths.length < 1 || widths.length > 4) {
+      throw new RangeError(
+        `ResNet: widths [${widths.join(', ')}] and blocks [${blocks.join(', ')}] must have one number a stage, for one to four stages`,
+      );
+    }
+    if (!blocks.every((count) => Number.isInteger(count) && count > 0)) {
+      throw new RangeError(`ResNet: a stage has one block or more, got [${blocks.join(', ')}]`);
+    }
+    this.config = config;
+    this.channels = widths;
+    this.conv1 = convolution(3, widths[0], stem.kernel, stem.stride, random);
+    this.bn1 = new BatchNorm2d({ channels: widths[0] });
+    const stage = (index: number): BasicBlock[] =>
+      Array.from({ length: blocks[index] }, (_, block) => {
+        const inChannels = widths[block === 0 ? Math.max(0, index - 1) : index];
+        const stride = block === 0 && index > 0 ? 2 : 1;
+        return new BasicBlock(inChannels, widths[index], stride, random);
+      });
+    this.layer1 = stage(0);
+    if (widths.length > 1) this.layer2 = stage(1);
+    if (widths.length > 2) this.layer3 = stage(2);
+    if (widths.length > 3) this.layer4 = stage(3);
+  }
+
+  /** @param x `[B, H, W, 3]`. Returns one `[B, H_i, W_i, widths[i]]` a stage; the caller disposes them. */
+  forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
+    return tf.tidy(() => {
+      let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
+      if (this.config.stem.pool) y = maxPool2d(y, { kernel: 3, stride: 2, padding: 1 });
+      const maps: tf.Tensor4D[] = [];
+      for (const layer of [this.layer1, this.layer2, this.layer3, this.layer4]) {
+        if (layer) maps.push((y = runLayers(layer, y, context)));
+      }
+      return maps;
+    });
+  }
+
+  /** Cells a side of each stage's map; an odd size is halved upwards. */
+  mapSizes(inputSize: number): number[] {
+    const { stem, widths } = this.config;
+    let size = Math.ceil(inputSize / stem.stride);
+    if (stem.pool) size = Math.ceil(size / 2);
+    return widths.map((_, index) => (index === 0 ? size : (size = Math.ceil(size / 2))));
+  }
+}
+
+function convolution(
+  inChannels: number,
+  outChannels: number,
+  kernel: number,
+  stride: number,
+  random: Random,
+): Conv2d {
+  return new Conv2d(
+    { inChannels, outChannels, kernel, stride, bias: false, initializer: kaimingNormalFanOut },
+    random,
+  );
+}

@@ -1,0 +1,301 @@
+"""Values and gradients of layers and networks by PyTorch, in float64, for tests/nn and tests/models.
+
+    pip install torch==2.13.0 torchvision        # the CPU builds are enough
+    python tests/reference/networks.py
+
+writes tests/nn/fixtures/blocks.json and tests/models/fixtures/resnet.json. Tensors are written as this project lays them out:
+images NHWC, filters [KH, KW, in, out], depthwise filters [KH, KW, C, multiplier]. Inputs and weights are small multiples of 1/8,
+so that they are exact in JSON and in float32.
+"""
+
+import json
+import math
+import pathlib
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torchvision.models.resnet import BasicBlock
+
+generator = torch.Generator().manual_seed(34)
+
+
+def eighths(*shape):
+    return torch.randint(-12, 13, shape, generator=generator).double() / 8
+
+
+def nhwc(t):
+    return t.permute(0, 2, 3, 1)
+
+
+def laid_out(name, t, modules):
+    """A parameter as this project stores it."""
+    if t.dim() != 4:
+        return t
+    conv = modules[name.rpartition('.')[0]]
+    if conv.groups > 1:  # [C * m, 1, KH, KW] -> [KH, KW, C, m]
+        t = t.reshape(conv.in_channels, -1, *t.shape[2:])
+        return t.permute(2, 3, 0, 1)
+    return t.permute(2, 3, 1, 0)
+
+
+def numbers(t):
+    """Shape and values, rounded to 6 significant digits."""
+    t = t.detach().contiguous()
+    return {'shape': list(t.shape), 'values': [float(f'{v:.6g}') for v in t.reshape(-1).tolist()]}
+
+
+def case(name, options, model, *size):
+    """One training-mode pass and its gradients, and one inference pass by running statistics."""
+    model.double()
+    modules = dict(model.named_modules())
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            p.copy_(eighths(*p.shape))
+            if p.dim() == 1 and key.endswith('weight'):
+                p.abs_().add_(0.5)
+        for key, b in model.named_buffers():
+            if key.endswith('running_mean'):
+                b.copy_(eighths(*b.shape))
+            elif key.endswith('running_var'):
+                b.copy_(eighths(*b.shape).abs() + 0.5)
+    state = {
+        key: numbers(laid_out(key, v.clone(), modules))
+        for key, v in model.state_dict().items()
+        if not key.endswith('num_batches_tracked')
+    }
+    x = eighths(*size).requires_grad_()
+    as_list = lambda y: list(y) if isinstance(y, (list, tuple)) else [y]
+    model.eval()
+    with torch.no_grad():
+        inference = as_list(model(x))
+    model.train()
+    outputs = as_list(model(x))
+    upstream = [eighths(*y.shape) for y in outputs]
+    torch.autograd.backward(outputs, upstream)
+    return {
+        'name': name,
+        'options': options,
+        'x': numbers(nhwc(x)),
+        'state': state,
+        'inference': [numbers(nhwc(y)) for y in inference],
+        'training': [numbers(nhwc(y)) for y in outputs],
+        'upstream': [numbers(nhwc(y)) for y in upstream],
+        'dx': numbers(nhwc(x.grad)),
+        'gradients': {key: numbers(laid_out(key, p.grad, modules)) for key, p in model.named_parameters()},
+    }
+
+
+class Depthwise(nn.Conv2d):
+    """Alone, so that its parameters have no prefix."""
+
+    def __init__(self, channels, kernel, multiplier=1, **options):
+        super().__init__(channels, channels * multiplier, kernel, groups=channels, **options)
+
+
+def depthwise_case(name, options, size, **torch_options):
+    wrapped = nn.Module()
+    layer = Depthwise(options['channels'], options['kernel'], options.get('multiplier', 1), **torch_options)
+    wrapped.add_module('layer', layer)
+    wrapped.forward = layer.forward
+    return case(name, options, wrapped, *size)
+
+
+class SamePadding(nn.Conv2d):
+    """TensorFlow's SAME: an odd row or column of padding at the bottom and right."""
+
+    def forward(self, x):
+        (k, _), (s, _) = self.kernel_size, self.stride
+        total = [max(0, (math.ceil(size / s) - 1) * s + k - size) for size in x.shape[2:]]
+        (h, w) = total
+        return super().forward(F.pad(x, (w // 2, w - w // 2, h // 2, h - h // 2)))
+
+
+class MBConv(nn.Module):
+    """Tan and Le, ICML 2019, as google/automl's EfficientDet has it."""
+
+    def __init__(self, i, o, kernel, stride, expand, squeeze):
+        super().__init__()
+        norm = lambda channels: nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+        width = i * expand
+        if expand != 1:
+            self.expand_conv = nn.Conv2d(i, width, 1, bias=False)
+            self.bn0 = norm(width)
+        self.depthwise_conv = SamePadding(width, width, kernel, stride, groups=width, bias=False)
+        self.bn1 = norm(width)
+        if squeeze > 0:
+            squeezed = max(1, int(i * squeeze))
+            self.se_reduce = nn.Conv2d(width, squeezed, 1)
+            self.se_expand = nn.Conv2d(squeezed, width, 1)
+        self.project_conv = nn.Conv2d(width, o, 1, bias=False)
+        self.bn2 = norm(o)
+        self.skip = stride == 1 and i == o
+
+    def forward(self, x):
+        y = x
+        if hasattr(self, 'expand_conv'):
+            y = F.silu(self.bn0(self.expand_conv(y)))
+        y = F.silu(self.bn1(self.depthwise_conv(y)))
+        if hasattr(self, 'se_reduce'):
+            squeezed = F.silu(self.se_reduce(y.mean((2, 3), keepdim=True)))
+            y = y * torch.sigmoid(self.se_expand(squeezed))
+        y = self.bn2(self.project_conv(y))
+        return y + x if self.skip else y
+
+
+def mbconv_case(name, size, i, o, kernel, stride=1, expand=6, squeeze=0.25):
+    options = dict(inChannels=i, outChannels=o, kernel=kernel, stride=stride, expand=expand, squeezeRatio=squeeze)
+    return case(name, options, MBConv(i, o, kernel, stride, expand, squeeze), *size)
+
+
+class ShuffleUnit(nn.Module):
+    """Ma et al., ECCV 2018, with the four choices of DetNAS; the split takes even and odd channels."""
+
+    def __init__(self, i, o, stride, kind):
+        super().__init__()
+        k = {'shuffle3': 3, 'shuffle5': 5, 'shuffle7': 7, 'xception': 3}[kind]
+        mid = o // 2
+        a, b = (mid, mid) if stride == 1 else (i, o - i)
+        dw = lambda c, s: [nn.Conv2d(c, c, k, s, k // 2, groups=c, bias=False), nn.BatchNorm2d(c)]
+        pw = lambda c, d: [nn.Conv2d(c, d, 1, bias=False), nn.BatchNorm2d(d), nn.ReLU()]
+        if kind == 'xception':
+            main = dw(a, stride) + pw(a, mid) + dw(mid, 1) + pw(mid, mid) + dw(mid, 1) + pw(mid, b)
+        else:
+            main = pw(a, mid) + dw(mid, stride) + pw(mid, b)
+        self.branch_main = nn.Sequential(*main)
+        if stride == 2:
+            self.branch_proj = nn.Sequential(*dw(i, 2), *pw(i, i))
+
+    def forward(self, x):
+        if hasattr(self, 'branch_proj'):
+            return torch.cat([self.branch_proj(x), self.branch_main(x)], 1)
+        return torch.cat([x[:, 0::2], self.branch_main(x[:, 1::2])], 1)
+
+
+def shuffle_case(size, i, o, stride, kind):
+    options = dict(inChannels=i, outChannels=o, stride=stride, kind=kind)
+    return case(f'{kind}, stride {stride}', options, ShuffleUnit(i, o, stride, kind), *size)
+
+
+class SmallResNet(nn.Module):
+    """torchvision's blocks under stems and widths of one's own."""
+
+    def __init__(self, kernel, stride, pool, widths, blocks):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, widths[0], kernel, stride, kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.pool = nn.MaxPool2d(3, 2, 1) if pool else nn.Identity()
+        self.stages = len(widths)
+        before = widths[0]
+        for n, (width, count) in enumerate(zip(widths, blocks)):
+            layers = []
+            for block in range(count):
+                step = 2 if n > 0 and block == 0 else 1
+                down = None
+                if step != 1 or before != width:
+                    down = nn.Sequential(nn.Conv2d(before, width, 1, step, bias=False), nn.BatchNorm2d(width))
+                layers.append(BasicBlock(before, width, step, down))
+                before = width
+            self.add_module(f'layer{n + 1}', nn.Sequential(*layers))
+
+    def forward(self, x):
+        y = self.pool(F.relu(self.bn1(self.conv1(x))))
+        maps = []
+        for n in range(self.stages):
+            y = getattr(self, f'layer{n + 1}')(y)
+            maps.append(y)
+        return maps
+
+
+def resnet_case(name, size, kernel, stride, pool, widths, blocks):
+    options = {'stem': {'kernel': kernel, 'stride': stride, 'pool': pool}, 'widths': widths, 'blocks': blocks}
+    return case(name, options, SmallResNet(kernel, stride, pool, widths, blocks), *size)
+
+
+def published(make):
+    """torchvision's own network: its parameters, and its maps for weights that a formula gives."""
+    net = make().double()
+    parameters = [
+        {'name': key, 'shape': list(laid_out(key, p, dict(net.named_modules())).shape)}
+        for key, p in net.named_parameters()
+        if not key.startswith('fc.')
+    ]
+    with torch.no_grad():
+        for number, (key, p) in enumerate(net.named_parameters()):
+            if p.dim() == 4:  # sin is the same everywhere; the index is that of PyTorch's layout
+                index = torch.arange(p.numel(), dtype=torch.float64)
+                p.copy_((torch.sin(index * 0.7 + number) * math.sqrt(4 / p[0].numel())).reshape(p.shape))
+        index = torch.arange(3 * 64 * 48, dtype=torch.float64)
+        x = torch.sin(index * 0.3).reshape(1, 64, 48, 3).permute(0, 3, 1, 2)
+        net.eval()
+        y = net.maxpool(net.relu(net.bn1(net.conv1(x))))
+        maps = []
+        for layer in (net.layer1, net.layer2, net.layer3, net.layer4):
+            y = layer(y)
+            flat = nhwc(y).reshape(-1)
+            step = flat.numel() // 16
+            maps.append({'shape': list(nhwc(y).shape), 'mean': flat.mean().item(), 'step': step, 'sample': flat[::step].tolist()})
+    return {
+        'parameters': parameters,
+        'count': sum(p.numel() for p in net.parameters()),
+        'maps': maps,
+    }
+
+
+def write(folder, name, content):
+    path = pathlib.Path(__file__).parent.parent / folder / 'fixtures' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {'torch': torch.__version__, 'torchvision': torchvision.__version__, **content}
+    path.write_text(json.dumps(content, separators=(',', ':')) + '\n')
+    print(f'{path.name}: {path.stat().st_size} bytes')
+
+
+write(
+    'nn',
+    'blocks.json',
+    {
+        'depthwise': [
+            depthwise_case('3x3', {'channels': 3, 'kernel': 3}, (2, 3, 5, 4), padding=1),
+            depthwise_case(
+                '5x5, stride 2, multiplier 2, no bias',
+                {'channels': 2, 'kernel': 5, 'stride': 2, 'multiplier': 2, 'bias': False},
+                (2, 2, 6, 7),
+                stride=2,
+                padding=2,
+                bias=False,
+            ),
+            depthwise_case(
+                '3x3, dilation 2, padding 1',
+                {'channels': 2, 'kernel': 3, 'dilation': 2, 'padding': 1},
+                (1, 2, 6, 5),
+                dilation=2,
+                padding=1,
+            ),
+        ],
+        'mbconv': [
+            mbconv_case('k3, skip', (2, 4, 4, 5), 4, 4, 3),
+            mbconv_case('k5, stride 2, even size', (2, 4, 6, 8), 4, 5, 5, stride=2, expand=2),
+            mbconv_case('k3, stride 2, odd size', (2, 4, 5, 7), 4, 5, 3, stride=2, expand=2),
+            mbconv_case('no expansion, other channels', (2, 4, 4, 4), 4, 3, 3, expand=1),
+            mbconv_case('no squeeze', (2, 3, 4, 3), 3, 3, 3, expand=2, squeeze=0),
+        ],
+        'shuffle': [
+            *(shuffle_case((2, 6, 6, 5), 6, 6, 1, kind) for kind in ('shuffle3', 'shuffle5', 'shuffle7', 'xception')),
+            *(shuffle_case((2, 4, 6, 7), 4, 10, 2, kind) for kind in ('shuffle3', 'shuffle5', 'shuffle7', 'xception')),
+        ],
+    },
+)
+write(
+    'models',
+    'resnet.json',
+    {
+        'small': [
+            resnet_case('7x7 stem and pool', (2, 3, 18, 21), 7, 2, True, [3, 4], [1, 2]),
+            resnet_case('3x3 stem of stride 2', (2, 3, 10, 9), 3, 2, False, [3, 4, 5], [1, 1, 1]),
+            resnet_case('3x3 stem of stride 1', (2, 3, 6, 7), 3, 1, False, [3, 4], [2, 1]),
+        ],
+        'resnet18': published(torchvision.models.resnet18),
+        'resnet34': published(torchvision.models.resnet34),
+    },
+)
