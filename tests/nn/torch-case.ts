@@ -53,7 +53,9 @@ export function expectAsTorch(
     forward(x, { training: true }).forEach((map, i) => compare(map, c.training[i], `training, output ${i}`));
 
     const loss = (input: tf.Tensor4D): tf.Scalar =>
-      tf.addN(forward(input, { training: true }).map((map, i) => tf.sum(tf.mul(map, tensor(c.upstream[i])))));
+      tf.addN(
+        forward(input, { training: true }).map((map, i) => tf.sum(tf.mul(map, tensor(c.upstream[i])))),
+      ) as tf.Scalar;
     const parameters = model.parameters();
     compare(tf.grad((input) => loss(input as tf.Tensor4D))(x), c.dx, 'gradient of the input');
     const { grads } = tf.variableGrads(
