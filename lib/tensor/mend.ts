@@ -10,6 +10,13 @@ interface EngineState {
   activeScope: unknown;
 }
 
+const menders: (() => void)[] = [];
+
+/** Adds what else must be put right; it must not throw, and do nothing where nothing is wrong. */
+export function addMender(mender: () => void): void {
+  menders.push(mender);
+}
+
 /**
  * Closes every scope (what was made in them is disposed of, as `tf.tidy` would have done), drops a gradient's recording.
  * Must not be called while anything of TensorFlow.js is running.
@@ -20,6 +27,7 @@ export function mendEngine(): void {
   state.kernelDepth = 0;
   state.gradientDepth = 0;
   state.activeTape = null;
+  for (const mend of menders) mend();
   while (state.scopeStack.length > 0) engine.endScope();
 }
 

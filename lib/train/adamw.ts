@@ -61,21 +61,22 @@ export class AdamW implements Optimizer {
    * One update in place.
    * @param gradients one a parameter, in the parameters' order; the caller disposes them.
    */
-  step(gradients: readonly tf.Tensor[], rate: number): void {
+  step(gradients: readonly tf.Tensor[], rate: number | tf.Scalar): void {
     checkGradients('AdamW', this.parameters, gradients);
     const [beta1, beta2] = this.betas;
     tf.tidy(() => {
       this.taken.assign(this.taken.add(1));
       // 1 - b^t without the cancellation that would cost float32 four digits at the first steps of b = 0.999
       const correction = (beta: number): tf.Tensor => this.taken.mul(Math.log(beta)).expm1().neg();
-      const rateNow = tf.scalar(rate).div(correction(beta1));
+      const rateNow = tf.div(rate, correction(beta1));
+      const kept = this.decoupled ? tf.sub(1, tf.mul(rate, this.weightDecay)) : undefined;
       const rootCorrection = correction(beta2).sqrt();
 
       this.parameters.forEach(({ variable }, i) => {
         const decays = this.weightDecay > 0 && this.decays[i];
         const gradient =
           decays && !this.decoupled ? gradients[i].add(variable.mul(this.weightDecay)) : gradients[i];
-        const start = decays && this.decoupled ? variable.mul(1 - rate * this.weightDecay) : variable;
+        const start = decays && kept ? variable.mul(kept) : variable;
         const first = blend(this.first[i], gradient, beta1);
         const second = blend(this.second[i], gradient.square(), beta2);
         this.first[i].assign(first);

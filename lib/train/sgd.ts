@@ -55,14 +55,15 @@ export class Sgd implements Optimizer {
    * One update in place.
    * @param gradients one a parameter, in the parameters' order; the caller disposes them.
    */
-  step(gradients: readonly tf.Tensor[], rate: number): void {
+  step(gradients: readonly tf.Tensor[], rate: number | tf.Scalar): void {
     checkGradients('Sgd', this.parameters, gradients);
     tf.tidy(() => {
+      const kept = this.decoupled ? tf.sub(1, tf.mul(rate, this.weightDecay)) : undefined;
       this.parameters.forEach(({ variable }, i) => {
         const decays = this.weightDecay > 0 && this.decays[i];
         const gradient =
           decays && !this.decoupled ? gradients[i].add(variable.mul(this.weightDecay)) : gradients[i];
-        const start = decays && this.decoupled ? variable.mul(1 - rate * this.weightDecay) : variable;
+        const start = decays && kept ? variable.mul(kept) : variable;
         const velocity = this.velocities[i].mul(this.momentum).add(gradient);
         this.velocities[i].assign(velocity);
         const direction = this.nesterov ? gradient.add(velocity.mul(this.momentum)) : velocity;

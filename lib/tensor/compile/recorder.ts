@@ -1,0 +1,387 @@
+/**
+ * Records what one eager step asks of TensorFlow. Every kernel of tfjs-node ends in one call of the binding, `executeOp(name,
+ * attributes, inputs)`; noting those calls gives the step's graph, whatever tfjs functions it was written in.
+ */
+import { addMender } from '../mend';
+import { tf } from '../tf';
+import { CompileError } from './errors';
+import {
+  type Binding,
+  detached,
+  type NativeTensor,
+  type NodeBackend,
+  type OpAttribute,
+} from './node-backend';
+import { hereError, placeOf } from './place';
+
+/** A tensor of the graph: output `output` of the node `name`. */
+export interface Value {
+  readonly name: string;
+  readonly output: number;
+  /** TensorFlow's number of the type. */
+  readonly dtype: number;
+  /** Whether it may differ from run to run: it depends on an input, a variable or chance. */
+  readonly varying: boolean;
+}
+
+/** One recorded op. */
+export interface RecordedOp {
+  readonly name: string;
+  readonly op: string;
+  readonly attributes: readonly OpAttribute[];
+  readonly inputs: readonly Value[];
+  /** Ops that must run before this one, though it does not use their outputs. */
+  readonly controls: readonly Value[];
+  readonly outputs: readonly { readonly shape: readonly number[]; readonly dtype: number }[];
+  readonly here: Error;
+}
+
+/** A tensor that is the same at every run. */
+export interface RecordedConstant {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: number;
+  readonly bytes: Uint8Array;
+  /** Where it was first used. */
+  readonly here: Error;
+  /** Data of a tensor that was made before the step, to see whether it has been disposed of since. */
+  readonly dataId?: object;
+}
+
+/** A tf.Variable that the step reads or assigns. */
+export interface RecordedVariable {
+  readonly name: string;
+  readonly variable: tf.Variable;
+  readonly dtype: number;
+  /** What it holds after the step, where that is not what it held before. */
+  assigned?: Value;
+  /** The assignment takes place only where this is true. */
+  condition?: Value;
+}
+
+/** One input of the step. */
+export interface RecordedInput {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: number;
+}
+
+/** A recorded step. */
+export interface Recording {
+  readonly ops: readonly RecordedOp[];
+  readonly constants: readonly RecordedConstant[];
+  readonly variables: readonly RecordedVariable[];
+  readonly inputs: readonly RecordedInput[];
+  readonly outputs: readonly Value[];
+}
+
+/** Ops that draw random numbers anew at each run. */
+const randomOps: ReadonlySet<string> = new Set([
+  'Multinomial',
+  'RandomStandardNormal',
+  'RandomUniform',
+  'RandomUniformInt',
+  'TruncatedNormal',
+]);
+
+/** Ops whose output's shape depends on values. */
+const unshapedOps: ReadonlySet<string> = new Set([
+  'Where',
+  'Unique',
+  'UniqueV2',
+  'UniqueWithCounts',
+  'ListDiff',
+  'NonMaxSuppression',
+  'NonMaxSuppressionV2',
+  'NonMaxSuppressionV3',
+  'NonMaxSuppressionV4',
+  'NonMaxSuppressionV5',
+  'SparseFillEmptyRows',
+  'SparseReshape',
+]);
+
+let active: Recorder | undefined;
+
+/** The recorder at work, if a step is being recorded right now. */
+export function activeRecorder(): Recorder | undefined {
+  return active;
+}
+
+function setActive(recorder: Recorder | undefined): void {
+  active = recorder;
+}
+
+/** Records one step. */
+export class Recorder {
+  private readonly ops: RecordedOp[] = [];
+  private readonly constants: RecordedConstant[] = [];
+  private readonly inputs: RecordedInput[] = [];
+  private readonly variables: RecordedVariable[] = [];
+  private readonly values = new Map<number, Value>();
+  private readonly variableOf = new Map<object, tf.Variable>();
+  private readonly starts = new Map<tf.Variable, object>();
+  private readonly guards = new Map<tf.Variable, { condition: Value; assigned: Value; dataId: object }>();
+  private readonly firstTensor: number;
+  private readonly binding: Binding;
+  private controls: Value[] = [];
+  private restore: (() => void) | undefined;
+
+  constructor(private readonly backend: NodeBackend) {
+    this.binding = backend.binding;
+    const probe = tf.scalar(0);
+    this.firstTensor = probe.id;
+    probe.dispose();
+  }
+
+  /**
+   * Runs `step` eagerly on `inputs` and records it.
+   * @returns its outputs, which the caller disposes, and the recording.
+   * @throws CompileError where the step does what no graph can.
+   */
+  run(inputs: readonly tf.Tensor[], step: () => tf.Tensor[]): { outputs: tf.Tensor[]; recording: Recording } {
+    if (active) throw new CompileError('a compiled step cannot be called inside another one');
+    this.separate(inputs);
+    this.backend.getInputTensorIds(inputs).forEach((id, i) => {
+      const { shape, dtype } = this.backend.tensorMap.get(inputs[i].dataId);
+      const name = `x${i}`;
+      this.inputs.push({ name, shape: [...shape], dtype });
+      this.values.set(id, { name, output: 0, dtype, varying: true });
+    });
+    this.install();
+    try {
+      const outputs = step();
+      const results = outputs.map((tensor) => this.valueOf(tensor));
+      this.noteAssignments();
+      return {
+        outputs,
+        recording: {
+          ops: this.ops,
+          constants: this.constants,
+          variables: this.variables,
+          inputs: this.inputs,
+          outputs: results,
+        },
+      };
+    } finally {
+      this.uninstall();
+    }
+  }
+
+  /** Everything recorded inside `body` waits for the tensors `first`, and the graph's optimiser can't merge it with an equal op before. */
+  after<T>(first: readonly tf.Tensor[], body: () => T): T {
+    const before = this.controls;
+    this.controls = [...before, ...first.map((tensor) => this.valueOf(tensor)).filter((v) => v.varying)];
+    try {
+      return body();
+    } finally {
+      this.controls = before;
+    }
+  }
+
+  /**
+   * The graph need not compute `selected`, which `variable` now holds (`updated` where `condition` is true, else what it held at the
+   * start of the step): it assigns `updated` or does nothing.
+   * @returns false where the variable held something else before.
+   */
+  guard(variable: tf.Variable, condition: tf.Tensor, updated: tf.Tensor, old: tf.Tensor): boolean {
+    if (this.starts.get(variable) !== old.dataId) return false;
+    const assigned = this.valueOf(updated);
+    this.guards.set(variable, { condition: this.valueOf(condition), assigned, dataId: variable.dataId });
+    return true;
+  }
+
+  /** Gives each input and each variable data of its own: the recorder tells tensors apart by their data. */
+  private separate(inputs: readonly tf.Tensor[]): void {
+    const { backend } = this;
+    const taken = new Set<object>(inputs.map(({ dataId }) => dataId));
+    for (const variable of Object.values(tf.engine().registeredVariables)) {
+      if (!backend.tensorMap.has(variable.dataId)) continue;
+      if (taken.has(variable.dataId) || backend.tensorMap.get(variable.dataId).refCount > 1) {
+        const own = detached(backend, variable);
+        variable.assign(own);
+        own.dispose();
+      }
+      taken.add(variable.dataId);
+      this.variableOf.set(variable.dataId, variable);
+      this.starts.set(variable, variable.dataId);
+    }
+  }
+
+  private install(): void {
+    const { backend, binding } = this;
+    const { random } = Math;
+    const proxy = Object.create(binding) as Binding;
+    const define = (name: string, value: unknown): void => {
+      // The binding's own functions cannot be written to, so assigning would be refused.
+      Object.defineProperty(proxy, name, { value, configurable: true });
+    };
+    for (const name of ['createTensor', 'deleteTensor', 'tensorDataSync', 'executeOp'] as const) {
+      define(name, (binding[name] as (...args: unknown[]) => unknown).bind(binding));
+    }
+    define('executeOp', this.execute);
+    define('tensorDataSync', this.read);
+    define('loadSavedModel', binding.loadSavedModel.bind(binding));
+    define('runSavedModel', binding.runSavedModel.bind(binding));
+    const original = backend.getInputTensorIds.bind(backend);
+    backend.getInputTensorIds = (tensors) => {
+      if (backend.binding === proxy) for (const tensor of tensors) this.meet(tensor as tf.Tensor, original);
+      return original(tensors);
+    };
+    backend.binding = proxy;
+    Math.random = () => {
+      throw new CompileError(
+        'random numbers drawn in JavaScript would be the same at every step of the graph: draw them from a RandomStream ' +
+          '(context.random), or give the function a seed if they are meant to stay the same',
+        placeOf(hereError()),
+      );
+    };
+    setActive(this);
+    this.restore = () => {
+      backend.binding = binding;
+      // The method of the class, which the one above hides.
+      delete (backend as Partial<NodeBackend>).getInputTensorIds;
+      Math.random = random;
+      setActive(undefined);
+      this.restore = undefined;
+    };
+  }
+
+  /** Puts the backend right. Also called where the code was ended from outside. */
+  uninstall(): void {
+    this.restore?.();
+  }
+
+  private readonly execute = (
+    op: string,
+    attributes: OpAttribute[],
+    ids: number[],
+    count: number,
+  ): NativeTensor[] => {
+    const here = hereError();
+    const inputs = ids.map((id) => this.known(id));
+    const varying = randomOps.has(op) || inputs.some((value) => value.varying);
+    if (varying && unshapedOps.has(op)) {
+      throw new CompileError(
+        `the shape of what '${op}' returns depends on values, and a graph's shapes are fixed: use a mask or topk of a fixed length`,
+        placeOf(here),
+      );
+    }
+    const outputs = this.binding.executeOp(op, attributes, ids, count);
+    const name = `n${this.ops.length}`;
+    outputs.forEach(({ id, dtype }, output) => this.values.set(id, { name, output, dtype, varying }));
+    this.ops.push({
+      name,
+      op,
+      attributes: this.completed(op, attributes, inputs),
+      inputs,
+      controls: this.controls,
+      outputs: outputs.map(({ shape, dtype }) => ({ shape: [...shape], dtype })),
+      here,
+    });
+    return outputs;
+  };
+
+  /** The attributes, with those that an eager op infers from its inputs and a graph must be given. */
+  private completed(op: string, attributes: readonly OpAttribute[], inputs: readonly Value[]): OpAttribute[] {
+    const copies = attributes.map((attribute) => ({ ...attribute }));
+    if (op === 'ExpandDims' && copies.length === 0) {
+      copies.push({ name: 'T', type: this.binding.TF_ATTR_TYPE, value: inputs[0].dtype });
+    }
+    return copies;
+  }
+
+  private readonly read = (id: number): Float32Array | Int32Array | Uint8Array => {
+    if (this.values.get(id)?.varying) {
+      throw new CompileError(
+        "the value of a tensor is read in JavaScript while the step is recorded; the graph would keep this run's value for ever. " +
+          'Compute with tensors instead, or return the tensor and read it after the step',
+        placeOf(hereError()),
+      );
+    }
+    return this.binding.tensorDataSync(id);
+  };
+
+  /** Makes sure that the native tensor of `tensor` is known, before its id is asked for. */
+  private meet(
+    tensor: tf.Tensor & { valueArray?: Int32Array },
+    ids: (tensors: readonly tf.Tensor[]) => number[],
+  ): void {
+    if (tensor.valueArray) return; // an int64 scalar is created at each use; `known` meets it
+    const { dataId } = tensor;
+    if (!this.backend.tensorMap.has(dataId)) {
+      throw new CompileError(
+        `the step uses a tensor [${tensor.shape}] that has been disposed`,
+        placeOf(hereError()),
+      );
+    }
+    const data = this.backend.tensorMap.get(dataId);
+    const { values } = data;
+    const [id] = ids([tensor]);
+    if (this.values.has(id)) return;
+    const variable = this.variableOf.get(dataId);
+    if (variable) {
+      const name = `v${this.variables.length}`;
+      this.variables.push({ name, variable, dtype: data.dtype });
+      this.values.set(id, { name: `${name}_read`, output: 0, dtype: data.dtype, varying: true });
+      return;
+    }
+    const content = values ?? this.binding.tensorDataSync(id);
+    const before = values === null || tensor.id < this.firstTensor;
+    this.addConstant(id, data.shape, data.dtype, content, before ? dataId : undefined);
+  }
+
+  private known(id: number): Value {
+    const value = this.values.get(id);
+    if (value) return value;
+    // Only int64 scalars come without a tensor of tfjs; their two halves are read back as they went in.
+    const content = this.binding.tensorDataSync(id);
+    return this.addConstant(id, [], this.binding.TF_INT64, content, undefined);
+  }
+
+  private addConstant(
+    id: number,
+    shape: readonly number[],
+    dtype: number,
+    content: ArrayBufferView,
+    dataId: object | undefined,
+  ): Value {
+    const name = `c${this.constants.length}`;
+    const bytes = constantBytes(content, dtype === this.binding.TF_BOOL);
+    this.constants.push({ name, shape: [...shape], dtype, bytes, here: hereError(), dataId });
+    const value: Value = { name, output: 0, dtype, varying: false };
+    this.values.set(id, value);
+    return value;
+  }
+
+  private valueOf(tensor: tf.Tensor): Value {
+    return this.known(this.backend.getInputTensorIds([tensor])[0]);
+  }
+
+  private noteAssignments(): void {
+    for (const [variable, dataId] of this.starts) {
+      if (variable.isDisposed || variable.dataId === dataId) continue;
+      const guard = this.guards.get(variable);
+      const guarded = guard?.dataId === variable.dataId ? guard : undefined;
+      const assigned = guarded?.assigned ?? this.valueOf(variable);
+      let recorded = this.variables.find((known) => known.variable === variable);
+      if (!recorded) {
+        const { dtype } = this.backend.tensorMap.get(variable.dataId);
+        recorded = { name: `v${this.variables.length}`, variable, dtype };
+        this.variables.push(recorded);
+      }
+      recorded.assigned = assigned;
+      recorded.condition = guarded?.condition;
+    }
+  }
+}
+
+/** A copy of a constant's bytes, little endian as in memory. */
+function constantBytes(content: ArrayBufferView, bool: boolean): Uint8Array {
+  if (!ArrayBuffer.isView(content)) {
+    throw new CompileError('tensors of strings cannot be part of a compiled step', placeOf(hereError()));
+  }
+  if (bool) return Uint8Array.from(content as Uint8Array);
+  return new Uint8Array(content.buffer, content.byteOffset, content.byteLength).slice();
+}
+
+addMender(() => active?.uninstall());
