@@ -11,10 +11,12 @@ interface OpAttribute {
 /** The part of tfjs-node's backend used here. */
 interface NodeBackend {
   readonly binding: Record<
-    'TF_ATTR_FLOAT' | 'TF_ATTR_STRING' | 'TF_ATTR_BOOL' | 'TF_ATTR_INT' | 'TF_ATTR_TYPE' | 'TF_FLOAT',
+    'TF_ATTR_FLOAT' | 'TF_ATTR_STRING' | 'TF_ATTR_BOOL' | 'TF_ATTR_INT' | 'TF_ATTR_TYPE',
     number
   >;
   readonly isUsingGpuDevice: boolean;
+  /** TensorFlow's number of a type. */
+  getDTypeInteger(type: tf.DataType): number;
   executeMultipleOutputs(
     name: string,
     attributes: OpAttribute[],
@@ -23,8 +25,15 @@ interface NodeBackend {
   ): tf.Tensor[];
 }
 
-/** Attribute values by name: a type of 'float32', a flag, a text, a list of integers, or (everything else) a float. */
-type Attributes = Record<string, 'float32' | boolean | string | readonly number[] | number>;
+/** A whole number that an op wants as an integer; a plain number is passed as a float. */
+interface Integer {
+  readonly integer: number;
+}
+
+/** Attribute values by name: a type by tfjs's name of it, a flag, another text, integers, or (a plain number) a float. */
+type Attributes = Record<string, tf.DataType | boolean | string | readonly number[] | Integer | number>;
+
+const dataTypes: ReadonlySet<string> = new Set(['float32', 'int32', 'bool', 'complex64', 'string']);
 
 /** Whether ops can be called: the current backend is TensorFlow's. */
 export function onTensorFlow(): boolean {
@@ -33,7 +42,8 @@ export function onTensorFlow(): boolean {
 
 /**
  * Runs a TensorFlow op.
- * @param attributes a list of numbers is passed as integers, a number as a float.
+ * @param attributes 'float32', 'int32' and the like are passed as types, a list of numbers and `{ integer }` as integers, a
+ * number as a float.
  * @returns its first `outputs` outputs, tracked by the current tidy.
  */
 export function runOp(
@@ -45,11 +55,17 @@ export function runOp(
   const backend = tf.backend() as unknown as NodeBackend;
   const { binding } = backend;
   const list = Object.entries(attributes).map(([key, value]): OpAttribute => {
-    if (value === 'float32') return { name: key, type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
+    if (typeof value === 'string' && dataTypes.has(value)) {
+      return {
+        name: key,
+        type: binding.TF_ATTR_TYPE,
+        value: backend.getDTypeInteger(value as tf.DataType),
+      };
+    }
     if (typeof value === 'string') return { name: key, type: binding.TF_ATTR_STRING, value };
     if (typeof value === 'boolean') return { name: key, type: binding.TF_ATTR_BOOL, value };
     if (typeof value === 'number') return { name: key, type: binding.TF_ATTR_FLOAT, value };
-    return { name: key, type: binding.TF_ATTR_INT, value };
+    return { name: key, type: binding.TF_ATTR_INT, value: 'integer' in value ? value.integer : value };
   });
   return backend.executeMultipleOutputs(name, list, inputs, outputs);
 }
