@@ -4,7 +4,7 @@ import { tf } from './tf';
 /**
  * `x` itself going forward; going backward, zeros. The caller disposes the result.
  *
- * It zeroes the gradient but does not take the tensor off the tape: an operation that has no gradient (a comparison, `topk`)
+ * It zeroes the gradient but does not take the tensor off the tape: an operation that has no gradient (`unique`, say)
  * still throws when it is applied to the result inside a differentiated function. `withoutGradient` runs such operations.
  */
 export function stopGradient<T extends tf.Tensor>(x: T): T {

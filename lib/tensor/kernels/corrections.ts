@@ -1,7 +1,9 @@
 /**
  * Gradients that tfjs 4.22 gets wrong, registered anew: Cumsum (fails unless the axis is the last), average pooling with padding
- * (`cpu` and `wasm` divide by the window's size, the forward pass by the pixels it holds), and resizing (on `cpu` wrong for images that
- * aren't square, everywhere for half pixel centres).
+ * (`cpu` and `wasm` divide by the window's size, the forward pass by the pixels it holds), resizing (on `cpu` wrong for images that
+ * aren't square, everywhere for half pixel centres), Max and Min (each of several equal extremes gets all of dy), Prod (fails for an
+ * axis counted from the end), Cast (passes through integers as if nothing were cut off), and Tile (a slice and an addition for each
+ * repetition, which broadcasting a scalar makes thousands of).
  */
 import { tf } from '../tf';
 
@@ -53,6 +55,74 @@ function averagePooling(original: tf.GradConfig): tf.GradConfig {
     },
   };
 }
+
+/** Max and Min: dy goes to the extremes, in equal parts where there are several, as in TensorFlow and PyTorch's `amax`. */
+function extreme(kernelName: 'Max' | 'Min', axesName: 'reductionIndices' | 'axis'): tf.GradConfig {
+  return {
+    kernelName,
+    inputsToSave: ['x'],
+    outputsToSave: [true],
+    gradFunc: (dy, saved, attrs) => {
+      const [x, y] = saved as tf.Tensor[];
+      const axes = tf.util.parseAxisParam((attrs as Record<string, unknown>)[axesName] as number[], x.shape);
+      const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+      return {
+        x: () => {
+          const reached = tf.cast(tf.equal(x, y.reshape(kept)), 'float32');
+          return tf.mul(reached, tf.div((dy as tf.Tensor).reshape(kept), tf.sum(reached, axes, true)));
+        },
+      };
+    },
+  };
+}
+
+/** What `original` makes of it, with axes counted from the front. */
+function product(original: tf.GradConfig): tf.GradConfig {
+  return {
+    ...original,
+    gradFunc: (dy, saved, attrs) => {
+      const axis = tf.util.parseAxisParam(
+        (attrs as unknown as { axis: number[] }).axis,
+        (saved as tf.Tensor[])[0].shape,
+      );
+      return original.gradFunc(dy, saved, { ...attrs, axis });
+    },
+  };
+}
+
+/** Nothing comes back through integers and truth values: they are piecewise constant. */
+const cast: tf.GradConfig = {
+  kernelName: 'Cast',
+  gradFunc: (dy, _saved, attrs) => ({
+    x: () => {
+      const gradient = dy as tf.Tensor;
+      return (attrs as unknown as { dtype: string }).dtype === 'float32'
+        ? gradient.clone()
+        : tf.zeros(gradient.shape);
+    },
+  }),
+};
+
+/** The sum over the repetitions, for any rank. */
+const tile: tf.GradConfig = {
+  kernelName: 'Tile',
+  inputsToSave: ['x'],
+  gradFunc: (dy, saved, attrs) => {
+    const [x] = saved as tf.Tensor[];
+    const { reps } = attrs as unknown as { reps: number[] };
+    return {
+      x: () => {
+        const shape: number[] = [];
+        const repeated: number[] = [];
+        x.shape.forEach((size, axis) => {
+          if (reps[axis] !== 1) repeated.push(shape.push(reps[axis]) - 1);
+          shape.push(size);
+        });
+        return tf.sum((dy as tf.Tensor).reshape(shape), repeated).reshape(x.shape);
+      },
+    };
+  },
+};
 
 interface ResizeAttributes {
   alignCorners: boolean;
@@ -111,5 +181,10 @@ export function registerCorrections(): void {
   tf.registerGradient(averagePooling(tf.getGradient('AvgPool')));
   tf.registerGradient(resizing(tf.getGradient('ResizeBilinear')));
   tf.registerGradient(resizing(tf.getGradient('ResizeNearestNeighbor')));
+  tf.registerGradient(extreme('Max', 'reductionIndices'));
+  tf.registerGradient(extreme('Min', 'axis'));
+  tf.registerGradient(product(tf.getGradient('Prod')));
+  tf.registerGradient(cast);
+  tf.registerGradient(tile);
   registered = true;
 }

@@ -1,9 +1,14 @@
 /** Everything that training needs registered with TensorFlow.js, in one call. */
 import { tf } from '../tf';
+import { registerWasmCast } from './cast';
 import { registerConvolutionGradients } from './conv-gradients';
 import { registerCorrections } from './corrections';
+import { registerCropAndResizeGradient } from './crop-and-resize';
+import { registerCpuKernels } from './cpu';
 import { registerTensorFlowGather, registerWasmGather } from './gather';
 import { registerZeroGradients } from './gradients';
+import { registerIndexGradients } from './index-gradients';
+import { registerStridedSlice, registerStridedSliceGradient } from './strided-slice';
 import { registerWasmKernels } from './wasm';
 
 /**
@@ -15,9 +20,18 @@ export function registerKernels(): void {
   registerZeroGradients();
   registerConvolutionGradients();
   registerCorrections();
+  registerIndexGradients();
+  registerStridedSliceGradient();
+  registerCropAndResizeGradient();
+  if (tf.getKernel('Conv2D', 'cpu')) {
+    registerCpuKernels();
+    registerStridedSlice('cpu');
+  }
   if (tf.getKernel('Conv2D', 'tensorflow')) registerTensorFlowGather();
   if (tf.getKernel('Conv2D', 'wasm')) {
     registerWasmKernels();
     registerWasmGather();
+    registerStridedSlice('wasm');
+    registerWasmCast();
   }
 }
