@@ -26,6 +26,11 @@ export interface MBConvOptions {
   readonly expand?: number;
   /** Width of the squeeze, as a share of the block's input channels (not of the expanded ones). 0: no squeeze. Default 0.25. */
   readonly squeezeRatio?: number;
+  /**
+   * Of the depthwise window: TensorFlow's `same`, as published, or the same number of pixels on every side, as the networks that
+   * were trained anew in PyTorch have it. They differ at stride 2 on an even size only. Default `same`.
+   */
+  readonly padding?: 'same' | 'symmetric';
 }
 
 /** EfficientNet's batch normalisation. */
@@ -36,7 +41,7 @@ export const efficientNetNorm: Readonly<{ epsilon: number; momentum: number }> =
 
 /**
  * expand 1x1 -> depthwise -> squeeze and excite -> project 1x1, batch norm after each convolution, swish after the first two;
- * plus the input where size and channels stay. Padding is TensorFlow's `same`.
+ * plus the input where size and channels stay.
  */
 export class MBConv extends Module {
   readonly expand_conv?: Conv2d;
@@ -52,6 +57,7 @@ export class MBConv extends Module {
   constructor(options: MBConvOptions, random: Random) {
     super();
     const { inChannels, outChannels, kernel, stride = 1, expand = 6, squeezeRatio = 0.25 } = options;
+    const padding = options.padding === 'symmetric' ? (kernel - 1) / 2 : 'same';
     const width = inChannels * expand;
     const conv = (from: number, to: number, bias: boolean): Conv2d =>
       new Conv2d(
@@ -65,7 +71,7 @@ export class MBConv extends Module {
       this.bn0 = norm(width);
     }
     this.depthwise_conv = new DepthwiseConv2d(
-      { channels: width, kernel, stride, padding: 'same', bias: false },
+      { channels: width, kernel, stride, padding, bias: false },
       random,
     );
     this.bn1 = norm(width);

@@ -108,8 +108,8 @@ export class ShuffleBlock extends Module {
 export function shuffleSplit(x: tf.Tensor4D): [even: tf.Tensor4D, odd: tf.Tensor4D] {
   const [b, h, w, c] = x.shape;
   return tf.tidy(() => {
-    const pairs = x.reshape<tf.Tensor3D>([b * h * w, c / 2, 2]);
-    const [even, odd] = tf.unstack(pairs, 2);
-    return [even.reshape([b, h, w, c / 2]), odd.reshape([b, h, w, c / 2])];
+    // As a matrix of pairs, turned over: all even channels, then all odd ones. (A gather or an unstack is many times slower on wasm.)
+    const turned = tf.transpose(x.reshape<tf.Tensor2D>([(b * h * w * c) / 2, 2]));
+    return tf.split(turned, 2).map((half) => half.reshape([b, h, w, c / 2]));
   }) as [tf.Tensor4D, tf.Tensor4D];
 }

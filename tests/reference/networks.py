@@ -115,14 +115,17 @@ class SamePadding(nn.Conv2d):
 class MBConv(nn.Module):
     """Tan and Le, ICML 2019, as google/automl's EfficientDet has it."""
 
-    def __init__(self, i, o, kernel, stride, expand, squeeze):
+    def __init__(self, i, o, kernel, stride, expand, squeeze, symmetric=False):
         super().__init__()
         norm = lambda channels: nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
         width = i * expand
         if expand != 1:
             self.expand_conv = nn.Conv2d(i, width, 1, bias=False)
             self.bn0 = norm(width)
-        self.depthwise_conv = SamePadding(width, width, kernel, stride, groups=width, bias=False)
+        if symmetric:
+            self.depthwise_conv = nn.Conv2d(width, width, kernel, stride, kernel // 2, groups=width, bias=False)
+        else:
+            self.depthwise_conv = SamePadding(width, width, kernel, stride, groups=width, bias=False)
         self.bn1 = norm(width)
         if squeeze > 0:
             squeezed = max(1, int(i * squeeze))
@@ -144,9 +147,11 @@ class MBConv(nn.Module):
         return y + x if self.skip else y
 
 
-def mbconv_case(name, size, i, o, kernel, stride=1, expand=6, squeeze=0.25):
+def mbconv_case(name, size, i, o, kernel, stride=1, expand=6, squeeze=0.25, symmetric=False):
     options = dict(inChannels=i, outChannels=o, kernel=kernel, stride=stride, expand=expand, squeezeRatio=squeeze)
-    return case(name, options, MBConv(i, o, kernel, stride, expand, squeeze), *size)
+    if symmetric:
+        options['padding'] = 'symmetric'
+    return case(name, options, MBConv(i, o, kernel, stride, expand, squeeze, symmetric), *size)
 
 
 class ShuffleUnit(nn.Module):
@@ -278,6 +283,7 @@ write(
             mbconv_case('k5, stride 2, even size', (2, 4, 6, 8), 4, 5, 5, stride=2, expand=2),
             mbconv_case('k3, stride 2, odd size', (2, 4, 5, 7), 4, 5, 3, stride=2, expand=2),
             mbconv_case('no expansion, other channels', (2, 4, 4, 4), 4, 3, 3, expand=1),
+            mbconv_case('k5, stride 2, even size, symmetric', (2, 3, 6, 4), 3, 4, 5, stride=2, expand=2, symmetric=True),
             mbconv_case('no squeeze', (2, 3, 4, 3), 3, 3, 3, expand=2, squeeze=0),
         ],
         'shuffle': [
