@@ -71,11 +71,18 @@ const ops: Record<string, Op> = {
     tf.losses.softmaxCrossEntropy(tf.oneHot(ids(new Array(48).fill(2)), 5), matrix(x)),
   'a sigmoid cross entropy': (x) => tf.losses.sigmoidCrossEntropy(tf.ones([48, 5]), matrix(x)),
   'a Huber loss': (x) => tf.losses.huberLoss(tf.zeros([48, 5]), matrix(x)),
+  'topk values': (x) => tf.topk(x, 3).values,
+  gatherND: (x) => tf.gatherND(x, tf.tensor2d([1, 2, 0, 3], [2, 2], 'int32')),
+  scatterND: (x) =>
+    tf.scatterND(tf.tensor2d([4, 1], [2, 1], 'int32'), tf.slice(matrix(x), [0, 0], [2, 5]), [6, 5]),
+  stridedSlice: (x) => tf.stridedSlice(x, [0, 0, 1, 0], [2, 4, 6, 5], [1, 2, 2, 1]),
+  cropAndResize: (x) =>
+    tf.image.cropAndResize(x, tf.tensor2d([0, 0, 1, 1, 0.2, 0.1, 0.7, 0.9], [2, 4]), ids([1, 0]), [3, 3]),
+  prod: (x) => tf.prod(x, 3),
 };
 
 /** Functions without a gradient, for values only. */
 const values: Record<string, Op> = {
-  'topk values': (x) => tf.topk(x, 3).values,
   'topk indices': (x) => tf.topk(x, 3).indices,
   argMax: (x) => tf.argMax(x, -1),
   oneHot: (x) => tf.oneHot(tf.argMax(x, -1), 5),
@@ -89,13 +96,6 @@ const values: Record<string, Op> = {
   'and, or': (x) => tf.logicalAnd(tf.logicalOr(tf.less(x, 0), tf.greater(x, 1)), tf.notEqual(x, 2)),
   any: (x) => tf.any(tf.greater(x, 1), 3),
   all: (x) => tf.all(tf.less(x, 1), 3),
-  gatherND: (x) => tf.gatherND(x, tf.tensor2d([1, 2, 0, 3], [2, 2], 'int32')),
-  scatterND: (x) =>
-    tf.scatterND(tf.tensor2d([4, 1], [2, 1], 'int32'), tf.slice(matrix(x), [0, 0], [2, 5]), [6, 5]),
-  stridedSlice: (x) => tf.stridedSlice(x, [0, 0, 1, 0], [2, 4, 6, 5], [1, 2, 2, 1]),
-  cropAndResize: (x) =>
-    tf.image.cropAndResize(x, tf.tensor2d([0, 0, 1, 1, 0.2, 0.1, 0.7, 0.9], [2, 4]), ids([1, 0]), [3, 3]),
-  prod: (x) => tf.prod(x, 3),
 };
 
 describe.each(backends.filter((name) => name !== 'cpu'))('as the cpu backend has it, on %s', (backend) => {
