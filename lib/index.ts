@@ -93,6 +93,7 @@ export * from './tensor/kernels/register';
 export * from './tensor/ladder';
 export * from './tensor/prepare/prepare';
 export * from './tensor/random';
+export * from './tensor/random-stream';
 export * from './tensor/stop-gradient';
 export * from './tensor/tf';
 export * from './train/adamw';

@@ -12,7 +12,7 @@ interface CpuBackend {
 }
 
 /** A kernel written for the wasm heap as one for the cpu backend. */
-function overArrays<Inputs, Attributes>(
+export function overArrays<Inputs, Attributes>(
   kernel: (args: KernelArguments<Inputs, Attributes>) => tf.TensorInfo,
 ): tf.KernelFunc {
   return asKernelFunc((args: KernelArguments<Inputs, Attributes>) => {

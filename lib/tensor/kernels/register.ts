@@ -8,6 +8,7 @@ import { registerCpuKernels } from './cpu';
 import { registerTensorFlowGather, registerWasmGather } from './gather';
 import { registerZeroGradients } from './gradients';
 import { registerIndexGradients } from './index-gradients';
+import { registerStatelessUniform } from './stateless-uniform';
 import { registerStridedSlice, registerStridedSliceGradient } from './strided-slice';
 import { registerWasmKernels } from './wasm';
 
@@ -26,12 +27,17 @@ export function registerKernels(): void {
   if (tf.getKernel('Conv2D', 'cpu')) {
     registerCpuKernels();
     registerStridedSlice('cpu');
+    registerStatelessUniform('cpu');
   }
-  if (tf.getKernel('Conv2D', 'tensorflow')) registerTensorFlowGather();
+  if (tf.getKernel('Conv2D', 'tensorflow')) {
+    registerTensorFlowGather();
+    registerStatelessUniform('tensorflow');
+  }
   if (tf.getKernel('Conv2D', 'wasm')) {
     registerWasmKernels();
     registerWasmGather();
     registerStridedSlice('wasm');
     registerWasmCast();
+    registerStatelessUniform('wasm');
   }
 }
