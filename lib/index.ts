@@ -47,6 +47,7 @@ export * from './nn/batch-norm';
 export * from './nn/conv';
 export * from './nn/conv-block';
 export * from './nn/depthwise-conv';
+export * from './nn/dropout';
 export * from './nn/initializers';
 export * from './nn/mbconv';
 export * from './nn/module';

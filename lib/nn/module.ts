@@ -1,4 +1,5 @@
 /** The base of every layer and network: named parameters and buffers, found by walking the object's own fields. */
+import type { RandomStream } from '../tensor/random-stream';
 import { tf } from '../tensor/tf';
 
 /** What one layer saw during a traced forward pass (see `summarize`). */
@@ -24,6 +25,8 @@ export interface ForwardContext {
   readonly training: boolean;
   /** Collects the batch statistics of a training pass. Without it they are dropped. */
   readonly statistics?: BatchStatistics[];
+  /** What dropout and stochastic depth draw from in training; they refuse to train without. */
+  readonly random?: RandomStream;
   /** Called by every layer that has weights. */
   readonly trace?: (entry: LayerTrace) => void;
 }
