@@ -65,7 +65,7 @@ export class Conv2d extends Module {
     if (context.trace) {
       const [kernelH, kernelW, inChannels] = this.weight.shape;
       const multiplyAdds = output.size * kernelH * kernelW * inChannels;
-      context.trace({ module: this, inputShape: x.shape, outputShape: output.shape, multiplyAdds });
+      context.trace({ module: this, inputShape: x.shape, outputShape: output.shape, output, multiplyAdds });
     }
     return output;
   }

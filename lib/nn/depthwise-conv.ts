@@ -66,7 +66,7 @@ export class DepthwiseConv2d extends Module {
     }) as tf.Tensor4D;
     if (context.trace) {
       const multiplyAdds = output.size * kernel * kernel;
-      context.trace({ module: this, inputShape: x.shape, outputShape: output.shape, multiplyAdds });
+      context.trace({ module: this, inputShape: x.shape, outputShape: output.shape, output, multiplyAdds });
     }
     return output;
   }

@@ -7,6 +7,8 @@ export interface LayerTrace {
   readonly module: Module;
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
+  /** The output itself, for the duration of the call. */
+  readonly output: tf.Tensor;
   /** Multiply-adds of this layer for the whole batch; biases, normalisation and activations count as none. */
   readonly multiplyAdds: number;
 }

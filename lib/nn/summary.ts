@@ -87,7 +87,8 @@ function ownVariables(value: unknown, name: string): NamedVariable[] {
   return Array.isArray(value) ? value.flatMap((item, i) => ownVariables(item, `${name}.${i}`)) : [];
 }
 
-function moduleNames(root: Module): Map<Module, string> {
+/** The name of every module in a network: the path of field names that leads to it. */
+export function moduleNames(root: Module): Map<Module, string> {
   const names = new Map<Module, string>();
   const visit = (value: unknown, name: string): void => {
     if (Array.isArray(value)) value.forEach((item, index) => visit(item, `${name}.${index}`));

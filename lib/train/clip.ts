@@ -52,6 +52,11 @@ export function clipScale(norm: number, maxNorm: number): number {
   return Number.isFinite(norm) ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
 }
 
+/** The sum of the squares of all numbers in all tensors: a scalar, which the caller disposes. Infinite where a square overflows. */
+export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
+  return tf.tidy(() => tf.sum(tf.stack(tensors.map((tensor) => tf.sum(tf.square(tensor))))));
+}
+
 async function globalNorm(gradients: Readonly<Record<string, tf.Tensor>>): Promise<number> {
   const tensors = Object.values(gradients);
   if (tensors.length === 0) return 0;

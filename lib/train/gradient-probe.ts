@@ -1,40 +1,35 @@
 /**
  * Watches the gradient itself, as ScratchDet does to show that batch normalisation smooths the optimisation (section 3.2 and
- * its figure): its L2 norm, and how far it moves from one step to the next.
+ * its figure): how far it moves from one step to the next.
  */
+import { parameter } from '../nn/module';
 import { tf } from '../tensor/tf';
-
-/** What the probe measures at one step. */
-export interface GradientReading {
-  /** ||g_t||, over all parameters together. */
-  readonly norm: number;
-  /** ||g_t - g_(t-1)||; NaN at the first step. */
-  readonly change: number;
-}
+import { squaredNorm } from './clip';
 
 /** Keeps the last gradient (one more copy of the parameters in memory) and compares each new one with it. */
 export class GradientProbe {
-  private previous: tf.Tensor1D | undefined;
+  private previous: tf.Variable[] | undefined;
 
-  /** @param gradients all of a step's gradients; not disposed. */
-  async read(gradients: readonly tf.Tensor[]): Promise<GradientReading> {
-    const last = this.previous;
-    const [flat, measured] = tf.tidy(() => {
-      const flat = tf.concat(gradients.map((gradient) => gradient.flatten())) as tf.Tensor1D;
-      const norm = flat.square().sum().sqrt();
-      const change = last ? flat.sub(last).square().sum().sqrt() : tf.scalar(NaN);
-      return [flat, tf.stack([norm, change])] as const;
-    });
-    last?.dispose();
-    this.previous = tf.keep(flat);
-    const [norm, change] = await measured.data();
-    measured.dispose();
-    return { norm, change };
+  /**
+   * ||g_t - g_(t-1)|| over all parameters together; NaN the first time. Nothing is read in JavaScript, so it may be part of a compiled step.
+   * @param gradients all of a step's gradients, in the same order each time; not disposed.
+   * @returns a scalar, which the caller disposes.
+   */
+  change(gradients: readonly tf.Tensor[]): tf.Scalar {
+    // NaN is no gradient: so the first change is NaN, without a question whether there was a step before.
+    this.previous ??= gradients.map(({ shape }) => parameter(tf.fill([...shape], NaN), false));
+    const previous = this.previous;
+    return tf.tidy(() => tf.sqrt(squaredNorm(gradients.map((gradient, i) => tf.sub(gradient, previous[i])))));
+  }
+
+  /** Makes these the last gradients. */
+  keep(gradients: readonly tf.Tensor[]): void {
+    gradients.forEach((gradient, i) => this.previous?.[i].assign(gradient));
   }
 
   /** Releases the kept gradient. */
   dispose(): void {
-    this.previous?.dispose();
+    tf.dispose(this.previous ?? []);
     this.previous = undefined;
   }
 }

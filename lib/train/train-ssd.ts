@@ -16,7 +16,16 @@ type SsdInputs = {
 /** `train`'s options, less what an SSD knows itself. */
 export interface TrainSsdOptions extends Pick<
   TrainOptions<Batch, SsdInputs>,
-  'batches' | 'steps' | 'schedule' | 'optimizer' | 'clipNorm' | 'onStep'
+  | 'batches'
+  | 'steps'
+  | 'schedule'
+  | 'optimizer'
+  | 'clipNorm'
+  | 'gradientChange'
+  | 'nonFinite'
+  | 'random'
+  | 'compile'
+  | 'onStep'
 > {
   readonly detector: SsdDetector;
   /** How anchors are matched to objects. */

@@ -1,13 +1,13 @@
 /** The training loop: batches in, updated parameters and a log of every step out. */
-import { applyStatistics, type BatchStatistics, type ForwardContext, type Module } from '../nn/module';
+import type { ForwardContext, Module } from '../nn/module';
 import { tf } from '../tensor/tf';
 import { checkLimit } from './checks';
-import { clipScale } from './clip';
-import { GradientProbe } from './gradient-probe';
+import { firstNonFinite } from './diagnosis';
 import { interruptSignal } from './interrupt';
 import type { Optimizer } from './optimizer';
 import type { Schedule } from './schedule';
 import { Sgd, type SgdOptions } from './sgd';
+import { createTrainingStep, type Loss } from './step';
 
 /** One step of training, measured. */
 export interface StepLog {
@@ -20,18 +20,17 @@ export interface StepLog {
   readonly parts: Readonly<Record<string, number>>;
   /** L2 norm of the gradient of all parameters together, before any clipping. */
   readonly gradientNorm: number;
-  /** L2 norm of the gradient's change since the step before; NaN at step 0. */
+  /** L2 norm of the gradient's change since the step before; NaN at step 0, and where it is not measured. */
   readonly gradientChange: number;
   /** Images of the batch. */
   readonly images: number;
   /** Wall-clock time of the step, waiting for data included. */
   readonly seconds: number;
-}
-
-/** A loss with named parts, all scalars. */
-export interface Loss {
-  readonly total: tf.Scalar;
-  readonly parts: Readonly<Record<string, tf.Scalar>>;
+  /**
+   * Where loss or gradient was not finite: what is not, at which step and rate, and where in the network it began. The step then
+   * updated nothing.
+   */
+  readonly problem?: string;
 }
 
 /** What to train and how. `Batch` is whatever the loader yields, `Inputs` the tensors made of it. */
@@ -51,6 +50,17 @@ export interface TrainOptions<
   readonly optimizer?: SgdOptions | Optimizer;
   /** Scales a step's gradient down to this L2 norm, over all parameters together, where it is longer. Default: never. */
   readonly clipNorm?: number;
+  /** Measure the gradient's change from step to step, for one more copy of the parameters in memory. Default false. */
+  readonly gradientChange?: boolean;
+  /** What to do after a step whose loss or gradient is not finite: end the run (the default), or leave that step out and go on. */
+  readonly nonFinite?: 'stop' | 'skip';
+  /** Random numbers for dropout and the like; not disposed. */
+  readonly random?: ForwardContext['random'];
+  /**
+   * Run the step as one graph where the backend has graphs (`tensorflow`). Default true. Then `loss` is called for the first two steps and
+   * now and then to check; see `compile` for what it may not do.
+   */
+  readonly compile?: boolean;
   /**
    * Builds whatever must not be differentiated (image tensors, targets); everything it returns is disposed after the step.
    */
@@ -64,13 +74,16 @@ export interface TrainOptions<
 /** How a training run ended. */
 export interface TrainResult {
   readonly logs: readonly StepLog[];
-  /** The step whose loss or gradient was not finite; the parameters then are as they were before that step. */
+  /** The step whose loss or gradient was not finite and that ended the run; the parameters are as they were before it. */
   readonly divergedAt?: number;
+  /** Steps that were left out because their loss or gradient was not finite. */
+  readonly skipped: readonly number[];
   readonly seconds: number;
 }
 
 /**
- * Trains in place. Stops at the first step whose loss or gradient is not finite: a diverged run is a result, not an error.
+ * Trains in place. Stops at the first step whose loss or gradient is not finite, unless told to skip it: a diverged run is a result, not an
+ * error.
  * The kernel's interrupt stops it before the next step; the parameters then are those of the last one.
  * @throws when the loader ends before `steps` batches, the model has no parameter to train, or the optimizer has another's.
  */
@@ -78,19 +91,27 @@ export async function train<
   Batch extends { readonly ids: readonly string[] },
   Inputs extends Record<string, tf.Tensor>,
 >(options: TrainOptions<Batch, Inputs>): Promise<TrainResult> {
-  const { model, batches, steps, schedule, clipNorm = Infinity, prepare, loss, onStep } = options;
+  const { model, batches, steps, schedule, prepare, loss, onStep } = options;
+  const { clipNorm = Infinity, gradientChange = false, nonFinite = 'stop', random } = options;
   checkLimit('train', 'clipNorm', clipNorm);
   const { optimizer, owned } = chooseOptimizer(model, options.optimizer);
-  const variables = optimizer.parameters.map(({ variable }) => variable);
-  const probe = new GradientProbe();
+  const trainingStep = createTrainingStep({
+    optimizer,
+    loss,
+    context: { random },
+    clipNorm,
+    change: gradientChange,
+    compiled: options.compile ?? true,
+  });
   const logs: StepLog[] = [];
+  const skipped: number[] = [];
   const started = performance.now();
   let stepStarted = started;
   let divergedAt: number | undefined;
 
   const iterator = batches[Symbol.asyncIterator]();
   try {
-    for (let step = 0; step < steps; step++) {
+    for (let step = 0; step < steps && divergedAt === undefined; step++) {
       interruptSignal()?.throwIfAborted();
       const next = await iterator.next();
       if (next.done) {
@@ -99,65 +120,50 @@ export async function train<
         );
       }
       const batch = next.value;
-      const inputs = tf.tidy(() => prepare(batch));
-      const statistics: BatchStatistics[] = [];
-      // The names of the parts are known only once the loss has run; their values leave the tape as plain tensors.
-      let partNames: string[] = [];
-      let partValues: tf.Tensor1D | undefined;
-      const { value, grads } = tf.variableGrads(() => {
-        const { total, parts } = loss(inputs, { training: true, statistics });
-        partNames = Object.keys(parts);
-        if (partNames.length > 0) partValues = tf.keep(tf.stack(Object.values(parts)) as tf.Tensor1D);
-        return total;
-      }, variables);
-      const gradients = variables.map((variable) => grads[variable.name]);
-      const reading = await probe.read(gradients);
-      const lossValue = (await value.data())[0];
-      const partData = partValues ? await partValues.data() : [];
-
-      const finite = Number.isFinite(lossValue) && Number.isFinite(reading.norm);
       const learningRate = schedule(step);
-      if (finite) {
-        const scale = clipScale(reading.norm, clipNorm);
-        tf.tidy(() => {
-          optimizer.step(
-            scale < 1 ? gradients.map((gradient) => gradient.mul(scale)) : gradients,
-            learningRate,
-          );
-        });
-        applyStatistics(statistics);
+      const inputs = tf.tidy(() => prepare(batch));
+      let reading;
+      let problem: string | undefined;
+      try {
+        reading = await trainingStep.run(inputs, learningRate);
+        if (!reading.finite) {
+          const what = Number.isFinite(reading.loss) ? 'gradient' : 'loss';
+          const value = what === 'loss' ? reading.loss : reading.gradientNorm;
+          const first = await firstNonFinite(model, optimizer.parameters, inputs, loss, { random });
+          problem =
+            `step ${step}, learning rate ${learningRate}: the ${what} is ${value}; ` +
+            `the first that is not finite: ${first}`;
+        }
+      } finally {
+        tf.dispose(inputs);
       }
-      for (const { mean, variance } of statistics) tf.dispose([mean, variance]);
-      tf.dispose([value, gradients, inputs]);
-      partValues?.dispose();
+      if (problem !== undefined && nonFinite === 'stop') divergedAt = step;
+      if (problem !== undefined && nonFinite === 'skip') skipped.push(step);
 
       const now = performance.now();
       const log: StepLog = {
         step,
         learningRate,
-        loss: lossValue,
-        parts: Object.fromEntries(partNames.map((name, i) => [name, partData[i]])),
-        gradientNorm: reading.norm,
-        gradientChange: reading.change,
+        loss: reading.loss,
+        parts: reading.parts,
+        gradientNorm: reading.gradientNorm,
+        gradientChange: reading.gradientChange,
         images: batch.ids.length,
         seconds: (now - stepStarted) / 1000,
+        ...(problem === undefined ? {} : { problem }),
       };
       stepStarted = now;
       logs.push(log);
       await onStep?.(log);
-      if (!finite) {
-        divergedAt = step;
-        break;
-      }
       // A turn of the event loop a step: displays are sent and an interrupt is seen.
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
   } finally {
     await iterator.return?.();
+    trainingStep.dispose();
     if (owned) optimizer.dispose();
-    probe.dispose();
   }
-  return { logs, divergedAt, seconds: (performance.now() - started) / 1000 };
+  return { logs, divergedAt, skipped, seconds: (performance.now() - started) / 1000 };
 }
 
 function chooseOptimizer(

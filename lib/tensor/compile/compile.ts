@@ -39,6 +39,11 @@ export interface CompiledStep<Inputs, Outputs extends StepOutputs> {
   readonly mode: 'graph' | 'eager';
   /** Graphs built so far: one for each combination of the inputs' shapes. */
   readonly graphs: number;
+  /**
+   * Bytes that the largest graph needs for what it computes on the way, at the worst moment, by its plan; 0 before there is a graph. Inputs, variables and
+   * what kernels take for themselves come on top.
+   */
+  readonly plannedBytes: number;
   /** Releases the graphs; the variables keep their values. The step can't be called afterwards. */
   dispose(): void;
 }
@@ -89,6 +94,7 @@ export function compile<
   Object.defineProperties(call, {
     mode: { get: () => (nodeBackend() ? 'graph' : 'eager') },
     graphs: { get: () => compiled.graphs() },
+    plannedBytes: { get: () => compiled.plannedBytes() },
     dispose: { value: () => compiled.dispose() },
   });
   return call as CompiledStep<Inputs, Outputs>;
@@ -129,6 +135,10 @@ class Compiled {
 
   graphs(): number {
     return [...this.variants.values()].filter(({ graph }) => graph).length;
+  }
+
+  plannedBytes(): number {
+    return Math.max(0, ...[...this.variants.values()].map(({ graph }) => graph?.bytes ?? 0));
   }
 
   dispose(): void {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { tf } from '../tf';
 import { savedModel, type GraphNames } from './graph-def';
 import type { NativeTensor, NodeBackend } from './node-backend';
+import { plannedBytes } from './planned-bytes';
 import type { Recording } from './recorder';
 
 /** A recorded step as a TensorFlow session. Variables are numbered as in the recording. */
@@ -12,6 +13,8 @@ export class Graph {
   readonly variables: readonly tf.Variable[];
   /** Which variables a run assigns. */
   readonly assigns: readonly boolean[];
+  /** See `plannedBytes`. */
+  readonly bytes: number;
   private readonly session: number;
   private readonly names: GraphNames;
   private closed = false;
@@ -22,6 +25,7 @@ export class Graph {
   ) {
     this.variables = recording.variables.map(({ variable }) => variable);
     this.assigns = recording.variables.map(({ assigned }) => assigned !== undefined);
+    this.bytes = plannedBytes(recording);
     const { bytes, names } = savedModel(recording, backend.binding);
     this.names = names;
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'detlab-graph-'));
