@@ -1,7 +1,7 @@
 /** 2-D convolution with explicit padding. */
 import { conv2d } from '../tensor/kernels/conv';
 import type { Random } from '../tensor/random';
-import { tf } from '../tensor/tf';
+import type { tf } from '../tensor/tf';
 import { type Initializer, xavierUniform, zeros } from './initializers';
 import { type ForwardContext, Module, parameter } from './module';
 import { type Padding, paddingAround } from './padding';
@@ -54,14 +54,14 @@ export class Conv2d extends Module {
 
   /** @param x `[B, H, W, in]`. Returns `[B, H', W', out]`; the caller disposes it. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
-    const output = tf.tidy(() => {
-      const { stride, dilation } = this;
-      const [, height, width] = x.shape;
-      const window = { kernel: this.weight.shape[0], stride, dilation };
-      const padding = paddingAround(this.padding, [height, width], window);
-      const y = conv2d(x, this.weight as tf.Tensor4D, { stride, padding, dilation });
-      return this.bias ? y.add(this.bias) : y;
-    }) as tf.Tensor4D;
+    const { stride, dilation, bias } = this;
+    const [, height, width] = x.shape;
+    const padding = paddingAround(this.padding, [height, width], {
+      kernel: this.weight.shape[0],
+      stride,
+      dilation,
+    });
+    const output = conv2d(x, this.weight as tf.Tensor4D, { stride, padding, dilation, bias });
     if (context.trace) {
       const [kernelH, kernelW, inChannels] = this.weight.shape;
       const multiplyAdds = output.size * kernelH * kernelW * inChannels;

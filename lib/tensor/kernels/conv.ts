@@ -1,5 +1,6 @@
 /** Convolution with padding as papers and PyTorch give it: so many zeros on every side. */
 import { tf } from '../tf';
+import { addBias } from './bias';
 import { registerConvolutionGradients } from './conv-gradients';
 
 /** Options of `conv2d` and `depthwiseConv2d`. */
@@ -10,6 +11,8 @@ export interface ConvolutionOptions {
   readonly padding?: number | readonly [number, number, number, number];
   /** Distance between a window's taps; above 1 only with stride 1. Default 1. */
   readonly dilation?: number;
+  /** Added to each output channel, one number a channel. Default: none. */
+  readonly bias?: tf.Tensor1D;
 }
 
 type TfPadding = 'same' | 'valid' | [[number, number], [number, number], [number, number], [number, number]];
@@ -45,20 +48,23 @@ function tfPadding(shape: number[], window: number[], options: ConvolutionOption
 }
 
 /**
- * 2-D convolution (cross-correlation, as everywhere in deep learning), differentiable in both arguments on every backend.
+ * 2-D convolution (cross-correlation, as everywhere in deep learning), differentiable in x, filter and bias on every backend.
  * @param x [N, H, W, Cin].
  * @param filter [KH, KW, Cin, Cout].
  * @returns [N, H', W', Cout], H' = floor((H + top + bottom - dilation (KH - 1) - 1) / stride) + 1; the caller disposes it.
- * @throws RangeError for padding that isn't whole numbers.
+ * @throws RangeError for padding that isn't whole numbers, Error for a bias of another length than Cout.
  */
 export function conv2d(x: tf.Tensor4D, filter: tf.Tensor4D, options: ConvolutionOptions = {}): tf.Tensor4D {
   registerConvolutionGradients();
-  const { stride = 1, dilation = 1 } = options;
-  return tf.conv2d(x, filter, stride, tfPadding(x.shape, filter.shape, options), 'NHWC', dilation);
+  const { stride = 1, dilation = 1, bias } = options;
+  return tf.tidy(() => {
+    const y = tf.conv2d(x, filter, stride, tfPadding(x.shape, filter.shape, options), 'NHWC', dilation);
+    return bias ? addBias(y, bias) : y;
+  });
 }
 
 /**
- * 2-D depthwise convolution, differentiable in both arguments on every backend.
+ * 2-D depthwise convolution, differentiable in x, filter and bias on every backend.
  * @param x [N, H, W, C].
  * @param filter [KH, KW, C, multiplier]; output channel c * multiplier + m is input channel c under filter [.., .., c, m].
  * @returns [N, H', W', C * multiplier], sizes as for `conv2d`; the caller disposes it.
@@ -69,8 +75,11 @@ export function depthwiseConv2d(
   options: ConvolutionOptions = {},
 ): tf.Tensor4D {
   registerConvolutionGradients();
-  const { stride = 1, dilation = 1 } = options;
-  // tfjs's types forget that depthwise convolutions take explicit padding too.
-  const padding = tfPadding(x.shape, filter.shape, options) as 'same';
-  return tf.depthwiseConv2d(x, filter, stride, padding, 'NHWC', dilation);
+  const { stride = 1, dilation = 1, bias } = options;
+  return tf.tidy(() => {
+    // tfjs's types forget that depthwise convolutions take explicit padding too.
+    const padding = tfPadding(x.shape, filter.shape, options) as 'same';
+    const y = tf.depthwiseConv2d(x, filter, stride, padding, 'NHWC', dilation);
+    return bias ? addBias(y, bias) : y;
+  });
 }

@@ -73,6 +73,68 @@ describe.each(backends)('convolutions on %s', (backend) => {
     });
   });
 
+  it.each([
+    ['conv2d', false, '3x3, stride 2, padding 1', [2, 7, 6, 3]],
+    ['conv2d', false, 'one image, one channel', [1, 7, 6, 1]],
+    ['depthwiseConv2d', true, '3x3, padding 1', [2, 7, 6, 3]],
+  ] as const)('%s with a bias: value, and gradients in all three', (_, depthwise, key, shape) => {
+    const g: Geometry = { ...base, ...cases[key] };
+    const [oh, ow] = outputSize(g);
+    const channels = depthwise ? g.channels * g.out : g.out;
+    const size = (s: readonly number[]): number => s.reduce((a, b) => a * b, 1);
+    const x = normals(size(shape), 'x');
+    const [w, bias] = [normals(9 * g.channels * g.out, 'w'), normals(channels, 'b')];
+    const dy = normals(g.batch * oh * ow * channels, 'dy');
+    const expected = scalarConvolution(g, x, w, dy, depthwise);
+    const sums = new Float64Array(channels);
+    dy.forEach((d, i) => (sums[i % channels] += d));
+    const f = (a: tf.Tensor, b: tf.Tensor, c: tf.Tensor): tf.Tensor =>
+      (depthwise ? depthwiseConv2d : conv2d)(a as tf.Tensor4D, b as tf.Tensor4D, {
+        ...g,
+        bias: c as tf.Tensor1D,
+      });
+    tf.tidy(() => {
+      const inputs = [
+        tf.tensor(x, [...shape]),
+        tf.tensor(w, [3, 3, g.channels, g.out]),
+        tf.tensor1d(bias),
+      ] as const;
+      const y = f(...inputs);
+      expectClose(
+        y.dataSync(),
+        expected.y.map((v, i) => v + bias[i % channels]),
+        1e-5,
+        'value',
+      );
+      const gradients = tf.grads(f)([...inputs], tf.tensor(dy, y.shape));
+      [expected.dx, expected.dw, sums].forEach((values, i) =>
+        expectClose(gradients[i].dataSync(), values, 1e-5, `gradient ${i}`),
+      );
+    });
+  });
+
+  it('the gradient of a sum that a bias was added to twice stays whole', () => {
+    tf.tidy(() => {
+      const x = tf.tensor4d(normals(24, 'x'), [1, 2, 4, 3]);
+      const [one, two] = [tf.tensor1d([1, 2, 3]), tf.tensor1d([4, 5, 6])];
+      const unit = tf.eye(3).reshape<tf.Tensor4D>([1, 1, 3, 3]);
+      const dy = tf.ones([1, 2, 4, 3]);
+      const f = (a: tf.Tensor): tf.Tensor =>
+        tf.add(conv2d(a as tf.Tensor4D, unit, { bias: one }), conv2d(a as tf.Tensor4D, unit, { bias: two }));
+      expectClose(tf.grad(f)(x, dy).dataSync(), new Array(24).fill(2), 1e-6, 'gradient');
+      expect(dy.isDisposed).toBe(false);
+    });
+  });
+
+  it('refuses a bias of another length, naming both', () => {
+    tf.tidy(() => {
+      const [x, w] = [tf.ones<tf.Rank.R4>([1, 4, 4, 1]), tf.ones<tf.Rank.R4>([2, 2, 1, 5])];
+      expect(() => conv2d(x, w, { bias: tf.ones([4]) })).toThrow(
+        /bias has shape \[4\], but .* has 5 channels/,
+      );
+    });
+  });
+
   it('multiplier 1 depthwise', () => {
     const g: Geometry = { ...base, out: 1, stride: 2 };
     const [oh, ow] = outputSize(g);
@@ -120,7 +182,9 @@ describe.each(backends)('convolutions on %s', (backend) => {
         ];
         tf.dispose(tf.grads((a, b) => conv2d(a as tf.Tensor4D, b as tf.Tensor4D, g).sum())([x, w]));
         tf.dispose(tf.grads((a, b) => depthwiseConv2d(a as tf.Tensor4D, b as tf.Tensor4D, g).sum())([x, d]));
-        tf.dispose([x, w, d]);
+        const bias = tf.ones<tf.Rank.R1>([4]);
+        tf.dispose(tf.grad((a) => conv2d(x, w, { ...g, bias: a as tf.Tensor1D }).sum())(bias));
+        tf.dispose([x, w, d, bias]);
       });
     },
   );
