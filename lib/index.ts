@@ -95,6 +95,7 @@ export * from './tensor/kernels/pool';
 export * from './tensor/kernels/register';
 export * from './tensor/ladder';
 export * from './tensor/live-bytes';
+export * from './tensor/out-of-memory';
 export * from './tensor/prepare/prepare';
 export * from './tensor/random';
 export * from './tensor/random-stream';

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import util from 'node:util';
+import { explainingBinding } from './out-of-memory';
 import { projectRequire, tfjsNodePackage } from './packages';
 import { addons } from './prepared';
 import { tf } from './tf';
@@ -53,7 +54,11 @@ export function registerNativeBackend(file: string): NativeBinding {
   const { NodeJSKernelBackend } = projectRequire(`${tfjsNodePackage}/dist/nodejs_kernel_backend.js`) as {
     NodeJSKernelBackend: new (binding: NativeBinding, packageName: string) => ReturnType<typeof tf.backend>;
   };
-  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, tfjsNodePackage), 3);
+  tf.registerBackend(
+    'tensorflow',
+    () => new NodeJSKernelBackend(explainingBinding(binding), tfjsNodePackage),
+    3,
+  );
   registered = file;
   return binding;
 }
