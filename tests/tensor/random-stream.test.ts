@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { compile } from '../../lib/tensor/compile/compile';
 import { philox } from '../../lib/tensor/philox';
 import { RandomStream } from '../../lib/tensor/random-stream';
 import { tf } from '../../lib/tensor/tf';
@@ -138,6 +139,33 @@ describe.each(backends)('RandomStream on %s', (backend) => {
     expect(Array.from(stream.state.dataSync())).toEqual([5, 3]);
     tf.dispose([at, then]);
     stream.dispose();
+  });
+
+  it('draws anew at each run of a compiled step, what the step would draw by itself', () => {
+    const step = (stream: RandomStream) => (): { draw: tf.Tensor; again: tf.Tensor; normal: tf.Tensor } => {
+      const at = stream.state.clone();
+      return {
+        draw: stream.uniform([4]),
+        normal: stream.normal([3]),
+        again: stream.withState(at, () => stream.uniform([4])),
+      };
+    };
+    const [one, other] = [new RandomStream(9), new RandomStream(9)];
+    const compiled = compile(step(one));
+    for (let i = 0; i < 5; i++) {
+      const found = compiled({});
+      const expected = tf.tidy(step(other));
+      const draw = values(found.draw);
+      expect(draw).toEqual(values(expected.draw));
+      expect(values(found.again)).toEqual(draw);
+      expectClose(values(found.normal), values(expected.normal), 1e-6, 'normal numbers');
+      expected.again.dispose();
+      expect(Array.from(one.state.dataSync())).toEqual([9, 2 * (i + 1)]);
+    }
+    expect(compiled.graphs).toBe(backend === 'tensorflow' ? 1 : 0);
+    compiled.dispose();
+    one.dispose();
+    other.dispose();
   });
 
   it('draws inside a differentiated function, and leaks nothing', () => {

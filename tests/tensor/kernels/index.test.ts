@@ -1,5 +1,6 @@
 /** Gather, gatherND, scatterND, topk and stridedSlice: values, gradients and errors on every backend. */
 import { describe, expect, it, vi } from 'vitest';
+import { compile } from '../../../lib/tensor/compile/compile';
 import { tf } from '../../../lib/tensor/tf';
 import { backends, expectClose, expectNoLeak, normals, on, randomTensor } from './backends';
 import { coordinates, expectLikeLoop, type Loop, offset } from './differences';
@@ -88,10 +89,44 @@ describe.each(backends)('gather on %s', (backend) => {
 describe.each(backends.filter((name) => name === 'tensorflow'))('gather on %s', (backend) => {
   on(backend);
 
-  it('reads no value, so that it can be recorded', () => {
+  it('reads no value: a step that selects and differentiates can be compiled', () => {
     const read = vi.spyOn(tf.backend(), 'readSync');
-    tf.tidy(() => tf.gather(tf.ones([3, 2]), tf.argMax(tf.ones([4, 3]), 1)));
-    expect(read).not.toHaveBeenCalled();
+    const step = compile(({ x }: { x: tf.Tensor3D }) => {
+      const best = (a: tf.Tensor): tf.Tensor => tf.gather(a, tf.topk(tf.sum(a, 2), 2).indices, 1, 1).square();
+      return { best: best(x), gradient: tf.grad((a) => best(a).sum())(x) };
+    });
+    for (let i = 0; i < 4; i++) {
+      const x = randomTensor<tf.Rank.R3>([2, 5, 3], i);
+      const { best, gradient } = step({ x });
+      expect(read).not.toHaveBeenCalled();
+      const values = x.dataSync();
+      const sums = Array.from(
+        { length: 10 },
+        (_, row) => values[3 * row] + values[3 * row + 1] + values[3 * row + 2],
+      );
+      const rows = [0, 5].flatMap((first) =>
+        [0, 1, 2, 3, 4]
+          .map((row) => first + row)
+          .sort((a, b) => sums[b] - sums[a])
+          .slice(0, 2),
+      );
+      expectClose(
+        best.dataSync(),
+        rows.flatMap((row) => [0, 1, 2].map((c) => values[3 * row + c] ** 2)),
+        1e-6,
+        'selected',
+      );
+      expectClose(
+        gradient.dataSync(),
+        Array.from(values, (v, j) => (rows.includes(Math.floor(j / 3)) ? 2 * v : 0)),
+        1e-6,
+        'gradient',
+      );
+      tf.dispose([x, best, gradient]);
+      read.mockClear();
+    }
+    expect(step.graphs).toBe(1);
+    step.dispose();
     read.mockRestore();
   });
 
