@@ -3,15 +3,15 @@ import { tf } from './tf';
 
 /** A tensor that did not fit into memory. */
 export class OutOfMemoryError extends Error {
-  constructor(
-    message: string,
-    /** Of the tensor that was asked for, where it is known. */
-    readonly shape?: readonly number[],
-  ) {
+  /** Of the tensor that was asked for. */
+  readonly shape: readonly number[];
+
+  constructor(message: string, shape: readonly number[]) {
     super(
       `${message}. A smaller batch or image needs less; so does keeping less for the gradient (recompute)`,
     );
     this.name = 'OutOfMemoryError';
+    this.shape = shape;
   }
 }
 
@@ -88,6 +88,8 @@ export function guardWasmMemory(): void {
   guarded.add(backend);
   const move = backend.move.bind(backend);
   backend.move = (dataId, values, shape, dtype, refCount) => {
+    // Texts are not on the heap.
+    if (dtype === 'string') return move(dataId, values, shape, dtype, refCount);
     const bytes = tf.util.sizeFromShape(shape) * tf.util.bytesPerElement(dtype);
     const refuse = (): never => {
       throw new OutOfMemoryError(
@@ -96,9 +98,9 @@ export function guardWasmMemory(): void {
         shape,
       );
     };
-    if (dtype !== 'string' && bytes >= 2 ** 32) refuse();
+    if (bytes >= 2 ** 32) refuse();
     move(dataId, values, shape, dtype, refCount);
-    if (dtype !== 'string' && bytes > 0 && backend.dataIdMap.get(dataId).memoryOffset === 0) {
+    if (bytes > 0 && backend.dataIdMap.get(dataId).memoryOffset === 0) {
       backend.dataIdMap.delete(dataId);
       refuse();
     }

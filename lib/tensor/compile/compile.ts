@@ -13,10 +13,6 @@ import { activeRecorder, Recorder, type Recording } from './recorder';
 import { beforeRun, release } from './residents';
 import { difference, type Signature, signatureOf } from './signature';
 
-/** What a step may return: tensors, in any nesting of arrays and objects. */
-export type StepOutputs =
-  tf.Tensor | undefined | void | readonly StepOutputs[] | { readonly [name: string]: StepOutputs };
-
 /** What a compiled step is called with: a number may stand for a scalar. */
 export type StepInputs<Inputs> = {
   readonly [Name in keyof Inputs]: tf.Scalar extends Inputs[Name] ? Inputs[Name] | number : Inputs[Name];
@@ -32,7 +28,7 @@ export interface CompileOptions {
 }
 
 /** A compiled step. */
-export interface CompiledStep<Inputs, Outputs extends StepOutputs> {
+export interface CompiledStep<Inputs, Outputs> {
   /** Runs the step once. The caller disposes what it returns; the inputs stay. */
   (inputs: StepInputs<Inputs>): Outputs;
   /** How it runs on the backend in use. */
@@ -80,14 +76,14 @@ const maxVariants = 16;
  * - Every tf.Variable that it reads or assigns lives in the graph. Read, assign, save or freeze it between the calls as ever.
  * - Random numbers come from a `RandomStream`, which draws anew at each run.
  * - Called while a gradient is being taken, or inside another compiled step, it runs as if it were not compiled.
- * @param step takes tensors by name and returns tensors; not async. It may use `tf.tidy`, gradients, variables.
+ * @param step takes tensors by name and returns tensors, in any nesting of arrays and objects; not async. It may use `tf.tidy`, gradients, variables.
  * @throws CompileError, at the call, where the step cannot be a graph: it reads a value in JavaScript, a shape depends on values, a constant
  *   changes from call to call. The message names the line.
  */
-export function compile<
-  Inputs extends { readonly [Name in keyof Inputs]: tf.Tensor },
-  Outputs extends StepOutputs,
->(step: (inputs: Inputs) => Outputs, options: CompileOptions = {}): CompiledStep<Inputs, Outputs> {
+export function compile<Inputs extends { readonly [Name in keyof Inputs]: tf.Tensor }, Outputs>(
+  step: (inputs: Inputs) => Outputs,
+  options: CompileOptions = {},
+): CompiledStep<Inputs, Outputs> {
   const compiled = new Compiled(step as unknown as Step, options.check ?? true);
   const call = (inputs: StepInputs<Inputs>): Outputs =>
     compiled.call(inputs as Record<string, tf.Tensor | number>) as Outputs;
@@ -101,6 +97,10 @@ export function compile<
 }
 
 type Step = (inputs: Record<string, tf.Tensor>) => StepOutputs;
+
+/** Tensors in any nesting. */
+type StepOutputs =
+  tf.Tensor | undefined | void | readonly StepOutputs[] | { readonly [name: string]: StepOutputs };
 
 class Compiled {
   private readonly variants = new Map<string, Variant>();
