@@ -61,9 +61,8 @@ export class DepthwiseConv2d extends Module {
     const output = tf.tidy(() => {
       const [, height, width] = x.shape;
       const padding = paddingAround(this.padding, [height, width], { kernel, stride, dilation });
-      const y = depthwiseConv2d(x, this.weight as tf.Tensor4D, { stride, padding, dilation });
-      return this.bias ? y.add(this.bias) : y;
-    }) as tf.Tensor4D;
+      return depthwiseConv2d(x, this.weight as tf.Tensor4D, { stride, padding, dilation, bias: this.bias });
+    });
     if (context.trace) {
       const multiplyAdds = output.size * kernel * kernel;
       context.trace({ module: this, inputShape: x.shape, outputShape: output.shape, output, multiplyAdds });
