@@ -1,9 +1,6 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createRandom, inference, Ssd, ssd300Config, type SsdConfig, tf } from 'detlab';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
+import { backends, on } from '../tensor/kernels/backends';
 
 const tiny: SsdConfig = {
   inputSize: 32,
@@ -16,6 +13,8 @@ const tiny: SsdConfig = {
 };
 
 describe('SSD300 on VGG16', () => {
+  on('cpu');
+
   // Counted by hand from the layer table: trunk, extra layers, and heads of 9 * channels * (anchors * width) + anchors * width.
   const trunk = [
     [3, 64], [64, 64], [64, 128], [128, 128], [128, 256], [256, 256], [256, 256],
@@ -44,7 +43,8 @@ describe('SSD300 on VGG16', () => {
   });
 });
 
-describe('Ssd', () => {
+describe.each(backends)('Ssd, on %s', (backend) => {
+  on(backend);
   test('predicts every anchor of every map, and mapSizes agrees with the maps', () => {
     const model = new Ssd(tiny, createRandom(1));
     const before = tf.memory().numTensors;

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   BatchNorm2d,
   Conv2d,
@@ -11,10 +11,7 @@ import {
   summarize,
   tf,
 } from 'detlab';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
+import { backends, on } from '../tensor/kernels/backends';
 
 class Pair extends Module {
   readonly blocks: ConvBlock[];
@@ -39,7 +36,8 @@ class Pair extends Module {
   }
 }
 
-describe('Module', () => {
+describe.each(backends)('Module, on %s', (backend) => {
+  on(backend);
   test('names variables by the path of fields, as PyTorch does', () => {
     const model = new Pair();
     expect(model.namedVariables().map(({ name }) => name)).toEqual([
@@ -136,7 +134,8 @@ describe('Module', () => {
   });
 });
 
-describe('Conv2d', () => {
+describe.each(backends)('Conv2d, on %s', (backend) => {
+  on(backend);
   test('Xavier initialisation fills its range and no more', () => {
     const conv = new Conv2d({ inChannels: 64, outChannels: 64, kernel: 3 }, createRandom(3));
     const limit = Math.sqrt(6 / (9 * 64 + 9 * 64));
@@ -163,7 +162,8 @@ describe('Conv2d', () => {
   });
 });
 
-describe('BatchNorm2d', () => {
+describe.each(backends)('BatchNorm2d, on %s', (backend) => {
+  on(backend);
   test('training normalises by the batch and hands out its mean and biased variance', () => {
     const bn = new BatchNorm2d({ channels: 1, epsilon: 0, momentum: 0.9 });
     const statistics: never[] = [];
@@ -195,7 +195,8 @@ describe('BatchNorm2d', () => {
   });
 });
 
-describe('summarize', () => {
+describe.each(backends)('summarize, on %s', (backend) => {
+  on(backend);
   test('counts multiply-adds of each convolution and names it', () => {
     const model = new Pair();
     const summary = summarize(model, [8, 8, 3]);

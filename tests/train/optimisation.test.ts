@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   createRandom,
   GradientProbe,
@@ -10,10 +10,7 @@ import {
   tf,
   train,
 } from 'detlab';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
+import { backends, on } from '../tensor/kernels/backends';
 
 describe('stepSchedule', () => {
   test('drops at its milestones and warms up linearly', () => {
@@ -44,7 +41,8 @@ class Line extends Module {
   }
 }
 
-describe('Sgd', () => {
+describe.each(backends)('Sgd, on %s', (backend) => {
+  on(backend);
   test('follows the scalar rule: momentum, decay on matrices only, a changing rate', () => {
     const model = new Line([1, -2], 0.5);
     const sgd = new Sgd(model.parameters(), { momentum: 0.9, weightDecay: 0.1 });
@@ -66,7 +64,8 @@ describe('Sgd', () => {
   });
 });
 
-describe('GradientProbe', () => {
+describe.each(backends)('GradientProbe, on %s', (backend) => {
+  on(backend);
   test('measures the change over all tensors since the last step', () => {
     const probe = new GradientProbe();
     const change = (...gradients: tf.Tensor[]): number => {
@@ -81,7 +80,8 @@ describe('GradientProbe', () => {
   });
 });
 
-describe('train', () => {
+describe.each(backends)('train, on %s', (backend) => {
+  on(backend);
   async function* batches(count: number) {
     const random = createRandom(5);
     for (let i = 0; i < count; i++) {
