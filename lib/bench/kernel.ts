@@ -4,12 +4,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { CellProcess } from '../notebook/cells/cell-process';
-import { type Measurement, printMeasurements, time } from './measure';
+import { type Comparison, time } from './measure';
 
 const cellsOfSession = 1000;
 
-/** Measures a process that runs cells, and prints a table. */
-export async function benchKernel(rounds: number): Promise<void> {
+/** Measures a process that runs cells. What a session of a thousand cells costs is told to `note`. */
+export async function compareKernel(rounds: number, note: (line: string) => void): Promise<Comparison[]> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'detlab-bench-'));
   const open = new Set<CellProcess>();
   const start = async (): Promise<CellProcess> => {
@@ -23,34 +23,30 @@ export async function benchKernel(rounds: number): Promise<void> {
     return cells;
   };
   try {
-    const measured: Measurement[] = [await firstResult(start, rounds), await firstImport(start, rounds)];
+    const measured: Comparison[] = [
+      alone('start to first result', '1 + 1', await firstResult(start, rounds)),
+      alone('first cell that imports', 'detlab', await firstImport(start, rounds)),
+    ];
     const cells = await start();
     await run(cells, `import { createRandom, reload, tf } from 'detlab';\nconst r = createRandom(1);`);
-    measured.push(
-      {
-        part: 'a small cell',
-        size: 'const a = 1; a + 1',
-        rounds: await time(rounds, () => run(cells, 'const a = 1;\na + 1')),
-      },
-      { part: 'completion', size: 'r.', rounds: await time(rounds, () => cells.complete('r.', 2)) },
-      {
-        part: 'completion',
-        size: 'tf. (all of TensorFlow.js)',
-        rounds: await time(rounds, () => cells.complete('tf.', 3)),
-      },
-      {
-        part: 'inspection',
-        size: 'createRandom',
-        rounds: await time(rounds, () => cells.inspect('createRandom', 5)),
-      },
-      { part: 'interrupt', size: 'for (;;);', rounds: await time(rounds, () => interrupted(cells)) },
-    );
-    printMeasurements(measured);
-    await session(cells);
+    const parts: [part: string, size: string, work: () => unknown][] = [
+      ['a small cell', 'const a = 1; a + 1', () => run(cells, 'const a = 1;\na + 1')],
+      ['completion', 'r.', () => cells.complete('r.', 2)],
+      ['completion', 'tf. (all of TensorFlow.js)', () => cells.complete('tf.', 3)],
+      ['inspection', 'createRandom', () => cells.inspect('createRandom', 5)],
+      ['interrupt', 'for (;;);', () => interrupted(cells)],
+    ];
+    for (const [part, size, work] of parts) measured.push(alone(part, size, await time(rounds, work)));
+    await session(cells, note);
+    return measured;
   } finally {
     for (const cells of open) cells.kill();
     fs.rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function alone(part: string, size: string, rounds: number[]): Comparison {
+  return { part, size, contestants: [{ name: 'detlab', rounds }] };
 }
 
 /** Runs a cell and gives the text of its result. */
@@ -63,16 +59,15 @@ async function run(cells: CellProcess, code: string): Promise<string> {
   return shown;
 }
 
-async function firstResult(start: () => Promise<CellProcess>, rounds: number): Promise<Measurement> {
-  const times = await time(rounds, async () => {
+function firstResult(start: () => Promise<CellProcess>, rounds: number): Promise<number[]> {
+  return time(rounds, async () => {
     const cells = await start();
     await run(cells, '1 + 1');
     cells.kill();
   });
-  return { part: 'start to first result', size: '1 + 1', rounds: times };
 }
 
-async function firstImport(start: () => Promise<CellProcess>, rounds: number): Promise<Measurement> {
+async function firstImport(start: () => Promise<CellProcess>, rounds: number): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < rounds; i++) {
     const cells = await start();
@@ -81,7 +76,7 @@ async function firstImport(start: () => Promise<CellProcess>, rounds: number): P
     times.push(performance.now() - began);
     cells.kill();
   }
-  return { part: 'first cell that imports', size: 'detlab', rounds: times };
+  return times;
 }
 
 /** From the interrupt to the answer. */
@@ -92,7 +87,7 @@ async function interrupted(cells: CellProcess): Promise<void> {
 }
 
 /** Memory, after garbage collection, as a session grows. */
-async function session(cells: CellProcess): Promise<void> {
+async function session(cells: CellProcess, note: (line: string) => void): Promise<void> {
   await run(
     cells,
     `import v8 from 'node:v8';\nimport vm from 'node:vm';\nv8.setFlagsFromString('--expose-gc');\nconst collect = vm.runInNewContext('gc') as () => void;`,
@@ -103,7 +98,7 @@ async function session(cells: CellProcess): Promise<void> {
       `collect();\nconst { heapUsed, rss } = process.memoryUsage();\n\`heap \${(heapUsed / 2 ** 20).toFixed(1)} MiB, process \${(rss / 2 ** 20).toFixed(0)} MiB\``,
     );
   await run(cells, 'let x = 0;\nx');
-  console.log(`memory after the first cells: ${await memory()}`);
+  note(`memory after the first cells: ${await memory()}`);
   const began = performance.now();
   for (let i = 1; i <= cellsOfSession; i++) {
     await run(
@@ -114,5 +109,5 @@ async function session(cells: CellProcess): Promise<void> {
     );
   }
   const each = (performance.now() - began) / cellsOfSession;
-  console.log(`memory after ${cellsOfSession} more: ${await memory()}; ${each.toFixed(1)} ms a cell`);
+  note(`memory after ${cellsOfSession} more: ${await memory()}; ${each.toFixed(1)} ms a cell`);
 }

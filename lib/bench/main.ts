@@ -1,171 +1,140 @@
-/** `npm run bench`: how long the parts of training and evaluation take here. Speed and memory are judged by this, not by tests. */
-import { parseArgs } from 'node:util';
-import { classwiseNms } from '../boxes/nms';
-import { ssdAnchors } from '../boxes/anchors';
-import { ssd300Voc } from '../boxes/ssd-presets';
-import type { Box, Detection, GroundTruth } from '../boxes/types';
-import { evaluateVoc } from '../eval/voc';
-import { multiboxLoss } from '../losses/multibox';
-import { encodeTargets, targetTensors } from '../losses/multibox-targets';
-import { applyStatistics, type BatchStatistics } from '../nn/module';
-import { buildScratchDet, type NormPlacement, scratchDetRecipes } from '../papers/scratchdet';
+/** `npm run bench`: how long the parts of training and evaluation take here, beside their rivals. Tests don't judge speed; this does. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArguments } from '../notebook/runner/arguments';
+import { UsageError } from '../notebook/runner/select';
 import { useBackend } from '../tensor/backend';
-import { createRandom, type Random } from '../tensor/random';
-import { tf } from '../tensor/tf';
-import { Sgd } from '../train/sgd';
-import { type Measurement, printMeasurements, time } from './measure';
+import { nearest } from '../tensor/nearest';
+import { threadCount } from '../tensor/native';
+import type { Comparison } from './measure';
+import type { StepCase } from './steps';
 
-const help: string = `Times the parts of training and evaluation, or of the kernel, on this machine.
+const help: string = `Measures this library beside its rivals, which take turns in every round.
 
-  npm run bench                        training and evaluation, on the fastest backend
+  npm run bench                        all of it, on the fastest backend: a quarter of an hour
+  npm run bench -- steps               whole training steps: three detectors, 96 and 192 px, batches of 8 and 32
+  npm run bench -- inference           their forward passes
+  npm run bench -- nms evaluation      non-maximum suppression; average precision
+  npm run bench -- data                images decoded, augmented, batched; training with its data
   npm run bench -- kernel              the notebook's kernel: start, cells, completion, memory
-  npm run bench -- --backend wasm      on another one: tensorflow, wasm, cpu
-  npm run bench -- --rounds 9          measurements of each part (5 unless told); the least and the median are shown
+  npm run bench -- --quick             few rounds of small cases
+  npm run bench -- --net mbconv        only this network: resnet, mbconv, shuffle
+  npm run bench -- --rivals            fetch PyTorch for the comparison, into the cache folder, once
+  npm run bench -- --backend wasm      on another backend: tensorflow, wasm, cpu
+  npm run bench -- --rounds 9          rounds (5 unless told; 3 with --quick)
+  npm run bench -- --json file         write everything that was measured
+
+The table gives the median and the spread of the rounds; ratios are taken round by round, below 1 is faster. The first values
+(the loss of the first step) show that all rivals compute the same. DETLAB_BENCH_PYTHON names a Python that has PyTorch;
+DETLAB_THREADS sets the threads of all. Steps are taken in float32 with momentum, PyTorch's in channels_last.
 `;
 
-/** Runs the benchmark and prints a table. Returns the exit code. */
-export async function benchCommand(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      backend: { type: 'string' },
-      rounds: { type: 'string', default: '5' },
-      help: { type: 'boolean' },
-    },
+const choices = ['steps', 'inference', 'nms', 'evaluation', 'data', 'kernel'] as const;
+type Choice = (typeof choices)[number];
+
+/** Runs the benchmark and prints its tables. Returns the exit code. */
+export async function benchCommand(words: string[]): Promise<number> {
+  const { flags, values, names } = parseArguments(words, {
+    help: 'flag',
+    quick: 'flag',
+    rivals: 'flag',
+    backend: { value: 'wasm' },
+    net: { value: 'resnet' },
+    rounds: { value: '9' },
+    json: { value: 'bench.json' },
   });
-  if (values.help) {
+  if (flags.has('help')) {
     console.log(help);
     return 0;
   }
-  const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    console.error(`bench: --rounds is a whole number from 1, got ${values.rounds}`);
-    return 2;
-  }
-  const [what = 'compute', ...more] = positionals;
-  if ((what !== 'compute' && what !== 'kernel') || more.length > 0) {
-    console.error(`bench: there is 'compute' (the default) and 'kernel', got '${positionals.join(' ')}'`);
-    return 2;
-  }
-  if (what === 'kernel') {
-    const { benchKernel } = await import('./kernel.js');
-    await benchKernel(rounds);
-    return 0;
-  }
-  const backend = await useBackend({ backend: values.backend });
+  const chosen = choose(names);
+  const quick = flags.has('quick');
+  const rounds = Number(values.get('rounds') ?? (quick ? 3 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new UsageError(`--rounds is a whole number from 1, got ${values.get('rounds')}`);
+
+  const json = values.get('json');
+  // Before the measuring, not after it: a folder that is not there costs a quarter of an hour then.
+  if (json !== undefined && !fs.existsSync(path.dirname(path.resolve(json))))
+    throw new UsageError(`--json ${json}: there is no folder ${path.dirname(path.resolve(json))}`);
+
+  const backend = await useBackend({ backend: values.get('backend') });
   console.log(backend.line);
-  const measured: Measurement[] = [];
-  for (const batchSize of [8, 16]) {
-    for (const norm of ['none', 'backbone'] as const)
-      measured.push(await trainingStep(norm, batchSize, rounds));
+  const { growth, growthText, machine, reportRows, reportText } = await import('./report.js');
+  const comparisons: Comparison[] = [];
+  const cases: [StepCase, Comparison][] = [];
+  const notes: string[] = [];
+  const note = (line: string): void => {
+    notes.push(line);
+    console.log(line);
+  };
+  const show = (measured: readonly Comparison[]): void => {
+    comparisons.push(...measured);
+    console.log(`\n${reportText(reportRows(measured))}\n`);
+  };
+
+  const [load] = os.loadavg();
+  if (load > 0.5 * os.availableParallelism())
+    note(`load average ${load.toFixed(1)}: other programs are running, which the spread will show`);
+  if (chosen.has('steps') || chosen.has('inference')) {
+    const { compareSteps, stepCases } = await import('./steps.js');
+    const { findTorch } = await import('./torch.js');
+    const torch = await findTorch(flags.has('rivals'));
+    note('python' in torch ? `beside it: ${torch.about}` : `without PyTorch: ${torch.missing}`);
+    const python = 'python' in torch ? torch.python : undefined;
+    const options = { backend, rounds, python, visitMilliseconds: quick ? 200 : 500 };
+    for (const work of ['training', 'inference'] as const) {
+      if (!chosen.has(work === 'training' ? 'steps' : 'inference')) continue;
+      const all = stepCases(work, quick);
+      const net = values.get('net');
+      const wanted = all.filter((one) => net === undefined || one.net === net);
+      if (wanted.length === 0)
+        throw new UsageError(
+          `--net is one of ${[...new Set(all.map((one) => one.net))].join(', ')}, got ${net}`,
+        );
+      const measured: Comparison[] = [];
+      for (const [i, one] of wanted.entries()) {
+        console.error(`${work} ${i + 1} of ${wanted.length}: ${one.net}, ${one.size} px, batch ${one.batch}`);
+        const comparison = await compareSteps(one, options);
+        measured.push(comparison);
+        cases.push([one, comparison]);
+      }
+      show(measured);
+    }
+    const grown = growth(cases);
+    if (grown.length > 0) console.log(`${growthText(grown)}\n`);
   }
-  measured.push(
-    await detection(16, rounds),
-    await targets(rounds),
-    await suppression(rounds),
-    await evaluation(rounds),
-  );
-  printMeasurements(measured);
-  const { rss } = process.memoryUsage();
-  console.log(
-    `memory of the process: ${(rss / 2 ** 20).toFixed(0)} MiB; tensors left: ${tf.memory().numTensors}`,
-  );
+  if (chosen.has('nms')) show(await (await import('./suppression.js')).compareSuppression(rounds));
+  if (chosen.has('evaluation')) show(await (await import('./evaluation.js')).compareEvaluation(rounds));
+  if (chosen.has('data')) show(await (await import('./data.js')).compareData(rounds));
+  if (chosen.has('kernel')) show(await (await import('./kernel.js')).compareKernel(rounds, note));
+
+  if (json !== undefined) {
+    const content = {
+      measured: new Date().toISOString(),
+      machine: machine(),
+      backend: backend.line,
+      threads: threadCount(),
+      notes,
+      rows: reportRows(comparisons),
+      growth: growth(cases),
+      rounds: comparisons,
+    };
+    fs.writeFileSync(json, `${JSON.stringify(content, null, 1)}\n`);
+    console.log(`written: ${json}`);
+  }
   return 0;
 }
 
-const size = scratchDetRecipes.default.network.inputSize;
-const classes = 6;
-
-function scenes(count: number, objects: number, random: Random, side: number): GroundTruth[][] {
-  return Array.from({ length: count }, () =>
-    Array.from({ length: objects }, () => ({ label: random.integer(classes), box: randomBox(random, side) })),
-  );
-}
-
-function randomBox(random: Random, side: number): Box {
-  const [w, h] = [random.uniform(0.1, 0.5) * side, random.uniform(0.1, 0.5) * side];
-  const [x, y] = [random.uniform(0, side - w), random.uniform(0, side - h)];
-  return [x, y, x + w, y + h];
-}
-
-async function trainingStep(norm: NormPlacement, batchSize: number, rounds: number): Promise<Measurement> {
-  const { model, anchors } = buildScratchDet(scratchDetRecipes.default, norm, classes, 1);
-  const images = tf.randomNormal([batchSize, size, size, 3], 0, 1, 'float32', 1) as tf.Tensor4D;
-  const targets = targetTensors(encodeTargets(scenes(batchSize, 3, createRandom(1), size), anchors));
-  const parameters = model.parameters();
-  const variables = parameters.map(({ variable }) => variable);
-  const optimizer = new Sgd(parameters, { weightDecay: 5e-4 });
-  const times = await time(rounds, async () => {
-    const statistics: BatchStatistics[] = [];
-    const { value, grads } = tf.variableGrads(
-      () => multiboxLoss(model.forward(images, { training: true, statistics }), targets).total,
-      variables,
+function choose(names: readonly string[]): ReadonlySet<Choice> {
+  if (names.length === 0 || names.includes('all')) return new Set(choices);
+  for (const name of names) {
+    if ((choices as readonly string[]).includes(name)) continue;
+    const near = nearest(name, [...choices, 'all']);
+    throw new UsageError(
+      `bench: there is no '${name}'; there are ${choices.join(', ')} and all.${near ? ` Did you mean '${near}'?` : ''}`,
     );
-    optimizer.step(
-      variables.map(({ name }) => grads[name]),
-      0.001,
-    );
-    applyStatistics(statistics);
-    await value.data();
-    tf.dispose([value, grads]);
-  });
-  optimizer.dispose();
-  model.dispose();
-  tf.dispose([images, targets.classTargets, targets.boxTargets]);
-  const what = norm === 'none' ? 'without batch norm' : 'with batch norm';
-  return {
-    part: `training step ${what}`,
-    size: `${batchSize} images of ${size} px`,
-    rounds: times,
-    images: batchSize,
-  };
-}
-
-async function detection(batchSize: number, rounds: number): Promise<Measurement> {
-  const detector = buildScratchDet(scratchDetRecipes.default, 'backbone', classes, 1);
-  const images = tf.randomNormal([batchSize, size, size, 3], 0, 1, 'float32', 1) as tf.Tensor4D;
-  const times = await time(rounds, () => detector.detect(images));
-  detector.model.dispose();
-  images.dispose();
-  return {
-    part: 'detection, NMS included',
-    size: `${batchSize} images of ${size} px`,
-    rounds: times,
-    images: batchSize,
-  };
-}
-
-async function targets(rounds: number): Promise<Measurement> {
-  const anchors = ssdAnchors(ssd300Voc);
-  const groundTruth = scenes(32, 10, createRandom(2), 300);
-  const times = await time(rounds, () => encodeTargets(groundTruth, anchors));
-  return {
-    part: 'matching and encoding',
-    size: '32 images x 10 objects x 8732 anchors',
-    rounds: times,
-    images: 32,
-  };
-}
-
-async function suppression(rounds: number): Promise<Measurement> {
-  const random = createRandom(3);
-  const { boxes } = ssdAnchors(ssd300Voc);
-  const scores = Float32Array.from({ length: (boxes.length / 4) * 20 }, () => random.next() ** 8);
-  const times = await time(rounds, () => classwiseNms(boxes, scores, 20));
-  return { part: 'class-wise NMS', size: '8732 boxes x 20 classes', rounds: times, images: 1 };
-}
-
-async function evaluation(rounds: number): Promise<Measurement> {
-  const random = createRandom(4);
-  const images = 1000;
-  const groundTruth = scenes(images, 3, random, 300);
-  const detections = groundTruth.map(() =>
-    Array.from({ length: 100 }, (): Detection => {
-      return { label: random.integer(classes), box: randomBox(random, 300), score: random.next() };
-    }),
-  );
-  const names = Array.from({ length: classes }, (_, label) => `class ${label}`);
-  const times = await time(rounds, () => evaluateVoc({ groundTruth, detections, classes: names }));
-  return { part: 'VOC evaluation', size: `${images} images x 100 detections`, rounds: times, images };
+  }
+  return new Set(names as Choice[]);
 }
