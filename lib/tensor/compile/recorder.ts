@@ -201,6 +201,8 @@ export class Recorder {
         variable.assign(own);
         own.dispose();
       }
+      // Values that still wait to be handed over could be read without anyone noticing.
+      if (backend.tensorMap.get(variable.dataId).values) backend.getInputTensorIds([variable]);
       taken.add(variable.dataId);
       this.variableOf.set(variable.dataId, variable);
       this.starts.set(variable, variable.dataId);

@@ -270,6 +270,13 @@ describe('a step that is no graph', () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
 
+  it('is told so of a variable, too, that nothing has used before', () => {
+    const w = variable([1]);
+    const step = compile(({ x }: { x: tf.Scalar }) => x.mul(w.dataSync()[0]));
+    expect(() => step({ x: 1 })).toThrow(/the value of a tensor is read/);
+    step.dispose();
+  });
+
   it('may read what is the same at every run', () => {
     const step = compile(({ x }: { x: tf.Scalar }) => x.mul(tf.scalar(2).add(1).dataSync()[0]));
     for (let i = 1; i < 5; i++) expect(read(step({ x: i }))).toEqual([3 * i]);
