@@ -293,7 +293,8 @@ export class Recorder {
   }
 
   private readonly read = (id: number): Float32Array | Int32Array | Uint8Array => {
-    if (this.values.get(id)?.varying) {
+    const value = this.values.get(id);
+    if (value ? value.varying : this.isVariable(id)) {
       throw new CompileError(
         "the value of a tensor is read in JavaScript while the step is recorded; the graph would keep this run's value for ever. " +
           'Compute with tensors instead, or return the tensor and read it after the step',
@@ -302,6 +303,15 @@ export class Recorder {
     }
     return this.binding.tensorDataSync(id);
   };
+
+  /** Whether this is the native tensor of a variable that no op has used yet. */
+  private isVariable(id: number): boolean {
+    return [...this.variableOf.keys()].some((dataId) => {
+      if (!this.backend.tensorMap.has(dataId)) return false;
+      // Not `.id`: a getter there would fetch the variable from a graph.
+      return Object.getOwnPropertyDescriptor(this.backend.tensorMap.get(dataId), 'id')?.value === id;
+    });
+  }
 
   /** Makes sure that the native tensor of `tensor` is known, before its id is asked for. */
   private meet(
