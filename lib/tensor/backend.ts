@@ -1,6 +1,7 @@
 /** Chooses the TensorFlow.js backend that everything runs on, and says which and why. */
 import path from 'node:path';
 import { registerKernels } from './kernels/register';
+import { repairWebgpu } from './kernels/webgpu';
 import {
   type BackendName,
   type Finding,
@@ -12,9 +13,11 @@ import {
   type Rung,
 } from './ladder';
 import { registerNativeBackend, threadCount } from './native';
+import { guardWasmMemory } from './out-of-memory';
 import { projectRequire } from './packages';
 import './mend';
 import { tf } from './tf';
+import { importWebgpu, type WebgpuBackend, watchWebgpu } from './webgpu';
 
 /** The backend in use. */
 export interface BackendInfo {
@@ -157,17 +160,11 @@ async function startWebgpu(
   found: { version: string; adapter: string; software: boolean },
   reason: string,
 ): Promise<BackendInfo> {
-  const scope = globalThis as { navigator?: object };
-  // The backend registers itself only if it finds navigator.gpu when it is loaded.
-  const dawn = projectRequire('webgpu') as {
-    create(flags: string[]): object;
-    globals: object;
-  };
-  Object.assign(globalThis, dawn.globals);
-  if (!scope.navigator) Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
-  Object.defineProperty(scope.navigator, 'gpu', { value: dawn.create([]), configurable: true });
-  projectRequire('@tensorflow/tfjs-backend-webgpu');
+  importWebgpu();
   await activate('webgpu');
+  const backend = tf.backend() as unknown as WebgpuBackend;
+  repairWebgpu(backend);
+  watchWebgpu(backend);
   return {
     name: 'webgpu',
     device: found.software ? 'cpu' : 'gpu',
@@ -189,6 +186,7 @@ async function startWasm(reason: string): Promise<BackendInfo> {
     wasm.setWasmPaths(path.dirname(binary) + path.sep);
   }
   await activate('wasm');
+  guardWasmMemory();
   return {
     name: 'wasm',
     device: 'cpu',

@@ -45,9 +45,12 @@ export interface DoctorReport {
 /** Looks at the machine and tries each rung, native ones in child processes. Downloads nothing and never throws. */
 export async function doctor(): Promise<DoctorReport> {
   const gpu = findNvidia();
+  const notes: string[] = [];
+  const forced = forcedBackend(notes);
   const [native, webgpu, wasm, cpu] = await Promise.all([
     findTensorFlow(),
-    findWebgpu(),
+    // Who asks for WebGPU by name gets a program in place of a GPU, too.
+    findWebgpu(forced === 'webgpu'),
     packageRung('wasm', '@tensorflow/tfjs-backend-wasm'),
     packageRung('cpu', '@tensorflow/tfjs'),
   ]);
@@ -60,8 +63,6 @@ export async function doctor(): Promise<DoctorReport> {
       ? { rung, usable: true, detail: `${webgpu.version}, ${webgpu.adapter}` }
       : { rung, usable: false, detail: webgpu.reason, remedy: webgpu.remedy };
   });
-  const notes: string[] = [];
-  const forced = forcedBackend(notes);
   const chosen = rungs.find(
     (report) => report.usable && (forced === undefined || report.rung.backend === forced),
   )?.rung;

@@ -91,7 +91,7 @@ export async function findTensorFlow(): Promise<Finding<NativeTensorFlow>> {
   return { usable: false, reason: reasons.join('; '), remedy: 'npm run prepare-backend' };
 }
 
-/** The packages of the `webgpu` rung. They are not among the project's own: they serve few machines and are large. */
+/** The packages of the `webgpu` rung. They are not among the project's own: they serve few machines and are large (150 MB). */
 export const webgpuPackages: readonly string[] = ['webgpu', '@tensorflow/tfjs-backend-webgpu'];
 
 /** Looks for WebGPU: its packages, and a graphics adapter behind them. `software`: take an adapter that is only a program too. */
@@ -100,9 +100,14 @@ export async function findWebgpu(
 ): Promise<Finding<{ version: string; adapter: string; software: boolean }>> {
   const missing = webgpuPackages.filter((name) => packageDirectory(name) === undefined);
   const core = packageVersion('@tensorflow/tfjs') ?? '4.22.0';
-  const install = `npm install --no-save webgpu @tensorflow/tfjs-backend-webgpu@${core}`;
+  const install = `npm install --no-save webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@${core}`;
   if (missing.length > 0) {
     return { usable: false, reason: `not installed: ${missing.join(', ')}`, remedy: install };
+  }
+  const version = packageVersion('@tensorflow/tfjs-backend-webgpu');
+  if (version !== core) {
+    const reason = `@tensorflow/tfjs-backend-webgpu is ${version}, but TensorFlow.js is ${core}`;
+    return { usable: false, reason, remedy: install };
   }
   const smoke: Smoke = await smokeRun({ backend: 'webgpu' });
   const driver = 'a graphics driver with Vulkan (Linux: vulkaninfo shows it)';
