@@ -1,6 +1,6 @@
 /** Chooses the TensorFlow.js backend that everything runs on, and says which and why. */
-import path from 'node:path';
 import { registerKernels } from './kernels/register';
+import { startWasmBackend } from './kernels/wasm/start';
 import { repairWebgpu } from './kernels/webgpu';
 import {
   type BackendName,
@@ -14,7 +14,6 @@ import {
 } from './ladder';
 import { registerNativeBackend, threadCount } from './native';
 import { guardWasmMemory } from './out-of-memory';
-import { projectRequire } from './packages';
 import './mend';
 import { tf } from './tf';
 import { importWebgpu, type WebgpuBackend, watchWebgpu } from './webgpu';
@@ -176,24 +175,15 @@ async function startWebgpu(
 }
 
 async function startWasm(reason: string): Promise<BackendInfo> {
-  const wasm = projectRequire('@tensorflow/tfjs-backend-wasm') as {
-    setWasmPaths(folder: string): void;
-    version_wasm: string;
-  };
-  // The package looks for its binary beside the running script; the folder must end with a separator.
-  const binary = projectRequire.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm');
-  if (current?.name !== 'wasm' && tf.findBackendFactory('wasm') && !tf.engine().registry['wasm']) {
-    wasm.setWasmPaths(path.dirname(binary) + path.sep);
-  }
-  await activate('wasm');
+  const { version, threads, problem } = await startWasmBackend(threadCount(), () => activate('wasm'));
   guardWasmMemory();
   return {
     name: 'wasm',
     device: 'cpu',
-    version: wasm.version_wasm,
-    threads: 1,
-    line: `backend: wasm ${wasm.version_wasm} on the CPU (1 thread, SIMD)`,
-    why: reason,
+    version,
+    threads,
+    line: `backend: wasm ${version} on the CPU (${plural(threads, 'thread')}, SIMD)`,
+    why: problem === undefined ? reason : `${reason}; one thread only: ${problem}`,
   };
 }
 

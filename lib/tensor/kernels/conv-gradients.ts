@@ -35,7 +35,12 @@ const depthwise: Convolution = {
   recastInput: recastDepthwiseInputGradient,
 };
 
-/** tfjs's own kernel where it is correct, TensorFlow's op where tfjs's wrapper of it is too narrow, the recast one otherwise. */
+/** Whether there is a dilation that the backend's kernels don't know: tfjs's know none, detlab's for wasm do. */
+function dilatesBeyondKernels(info: tf.backend_util.Conv2DInfo): boolean {
+  return tf.getBackend() !== 'wasm' && (info.dilationHeight > 1 || info.dilationWidth > 1);
+}
+
+/** The backend's kernel where it is correct, TensorFlow's op where tfjs's wrapper of it is too narrow, the recast one otherwise. */
 function filterGradient(
   kind: Convolution,
   x: tf.Tensor4D,
@@ -44,11 +49,10 @@ function filterGradient(
   attrs: Attributes,
 ): tf.Tensor {
   const info = convInfo(x.shape, shape, attrs, kind.depthwise);
-  const dilated = info.dilationHeight > 1 || info.dilationWidth > 1;
   if (tf.getBackend() === 'tensorflow') {
     return convolutionGradientOp(kind.filterKernel, info, { x, dy }) ?? kind.recastFilter(x, dy, info);
   }
-  if (dilated) return kind.recastFilter(x, dy, info);
+  if (dilatesBeyondKernels(info)) return kind.recastFilter(x, dy, info);
   return runKernel(kind.filterKernel, { x, dy }, { ...attrs, filterShape: shape });
 }
 
@@ -60,13 +64,12 @@ function inputGradient(
   attrs: Attributes,
 ): tf.Tensor {
   const info = convInfo(shape, filter.shape, attrs, kind.depthwise);
-  const dilated = info.dilationHeight > 1 || info.dilationWidth > 1;
   if (tf.getBackend() === 'tensorflow') {
     return (
       convolutionGradientOp(kind.inputKernel, info, { filter, dy }) ?? kind.recastInput(dy, filter, info)
     );
   }
-  if (dilated) return kind.recastInput(dy, filter, info);
+  if (dilatesBeyondKernels(info)) return kind.recastInput(dy, filter, info);
   return runKernel(kind.inputKernel, { dy, filter }, { ...attrs, inputShape: shape });
 }
 

@@ -1,6 +1,5 @@
 /**
- * The gradients of a convolution recast as forward convolutions. The wasm backend has no filter gradient at all, and its input
- * gradient is a scalar loop (2 GFLOP/s where a forward convolution, XNNPACK's, has 30); no backend of tfjs passes a dilation on.
+ * The gradients of a convolution recast as forward convolutions: no backend of tfjs passes a dilation on, and some lack a gradient.
  */
 import { tf } from '../tf';
 import { insertZeros, interleave, padOrCrop } from './layout';

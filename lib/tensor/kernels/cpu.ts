@@ -1,7 +1,7 @@
 /** Kernels of the `cpu` backend, which are those of `wasm` run over plain arrays. */
 import { tf } from '../tf';
 import { asKernelFunc, type KernelArguments, replaceKernel, type WasmBackend } from './registry';
-import { unsortedSegmentSum } from './wasm-segments';
+import { unsortedSegmentSum } from './wasm/segments';
 
 /** The part of `MathBackendCPU` used here. */
 interface CpuBackend {

@@ -1,4 +1,4 @@
-/** The gradients of a depthwise convolution, made of forward kernels: the wasm backend has none. */
+/** The gradients of a depthwise convolution, made of forward kernels, for what a backend's own don't know. */
 import { tf } from '../tf';
 import { channelSums } from './channels';
 import { insertZeros, padOrCrop } from './layout';

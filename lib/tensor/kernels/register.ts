@@ -10,7 +10,7 @@ import { registerZeroGradients } from './gradients';
 import { registerIndexGradients } from './index-gradients';
 import { registerStatelessUniform } from './stateless-uniform';
 import { registerStridedSlice, registerStridedSliceGradient } from './strided-slice';
-import { registerWasmKernels } from './wasm';
+import { registerWasmKernels } from './wasm/register';
 
 /**
  * Registers detlab's kernels and gradients: zero gradients for comparisons, convolution gradients with dilations and explicit

@@ -13,15 +13,15 @@ export interface WasmBackend {
 }
 
 /** What a kernel function is called with; `attrs` is cast by each kernel to its own type. */
-export interface KernelArguments<Inputs, Attributes> {
+export interface KernelArguments<Inputs, Attributes, Backend extends WasmBackend = WasmBackend> {
   inputs: Inputs;
   attrs: Attributes;
-  backend: WasmBackend;
+  backend: Backend;
 }
 
 /** A typed kernel function as the registry wants it. */
-export function asKernelFunc<Inputs, Attributes>(
-  f: (args: KernelArguments<Inputs, Attributes>) => tf.TensorInfo | tf.TensorInfo[],
+export function asKernelFunc<Inputs, Attributes, Backend extends WasmBackend = WasmBackend>(
+  f: (args: KernelArguments<Inputs, Attributes, Backend>) => tf.TensorInfo | tf.TensorInfo[],
 ): tf.KernelFunc {
   return f as unknown as tf.KernelFunc;
 }

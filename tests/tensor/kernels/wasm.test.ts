@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { registerWasmKernels } from '../../../lib/tensor/kernels/wasm';
+import { registerWasmKernels } from '../../../lib/tensor/kernels/wasm/register';
 import { tf } from '../../../lib/tensor/tf';
 import { backends, expectClose, expectNoLeak, randomTensor, on } from './backends';
 

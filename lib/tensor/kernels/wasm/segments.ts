@@ -1,6 +1,6 @@
 /** Sums of rows by segment on the wasm backend: the gradient of `tf.gather`, which tfjs lacks there. */
-import { type tf } from '../tf';
-import { type KernelArguments } from './registry';
+import { type tf } from '../../tf';
+import type { KernelArguments } from '../registry';
 
 /** out[s] = the sum of x[i] over all i with segmentIds[i] = s; ids outside [0, numSegments) are dropped, as in TensorFlow. */
 export function unsortedSegmentSum(

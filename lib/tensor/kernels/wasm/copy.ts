@@ -2,8 +2,8 @@
  * Slice, split and concatenation on the wasm backend as copies within its heap. tfjs's slice first copies its whole input out of
  * the heap, so that taking one row of a batch costs as much as taking all; its concatenation makes an object for each row.
  */
-import type { tf } from '../tf';
-import { type KernelArguments, type WasmBackend } from './registry';
+import type { tf } from '../../tf';
+import { type KernelArguments, type WasmBackend } from '../registry';
 
 /** The values of several tensors of one heap: where each starts, in elements of `heap`. */
 interface HeapBlocks {

@@ -1,6 +1,6 @@
 /** The gradient of max pooling on the wasm backend: tfjs 4.22's own gives wrong values there, even for one 4x4 image. */
-import { tf } from '../tf';
-import { type KernelArguments } from './registry';
+import { tf } from '../../tf';
+import { type KernelArguments } from '../registry';
 
 interface Attributes {
   filterSize: [number, number] | number;
