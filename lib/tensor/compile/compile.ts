@@ -5,13 +5,14 @@
  * operations side by side, fuses some, and reuses memory.
  */
 import { tf } from '../tf';
+import { noteAssignments, putBack } from './assignments';
 import { CompileError } from './errors';
 import { Graph } from './graph';
 import { type NodeBackend, nodeBackend } from './node-backend';
 import { placeOf } from './place';
 import { activeRecorder, Recorder, type Recording } from './recorder';
 import { beforeRun, release } from './residents';
-import { difference, type Signature, signatureOf } from './signature';
+import { type Difference, difference, type Signature, signatureOf } from './signature';
 
 /** What a compiled step is called with: a number may stand for a scalar. */
 export type StepInputs<Inputs> = {
@@ -21,7 +22,7 @@ export type StepInputs<Inputs> = {
 /** Options of `compile`. */
 export interface CompileOptions {
   /**
-   * From time to time (at the 8th, 32nd, 128th call and so on) run the step eagerly and compare it with the graph, so that a value
+   * From time to time (at the 2nd, 8th, 32nd, 128th call and so on) rehearse the step and compare it with the graph, so that a value
    * that JavaScript has changed since is an error rather than a wrong constant. Default true.
    */
   readonly check?: boolean;
@@ -47,13 +48,11 @@ export interface CompiledStep<Inputs, Outputs> {
 /** The step for one combination of input shapes. */
 interface Variant {
   calls: number;
-  signature: Signature | undefined;
-  /** Since when recordings have not agreed with each other. */
-  disagreements: number;
+  nextCheck: number;
   graph: Graph | undefined;
+  signature: Signature | undefined;
   /** Data of tensors from outside that the graph has as constants. */
   constants: readonly object[];
-  nextCheck: number;
   rebuild: (outputs: tf.Tensor[]) => StepOutputs;
 }
 
@@ -70,8 +69,9 @@ const maxVariants = 16;
  *     });
  *     const { loss } = step({ images, rate: 0.01 });
  *
- * The first two calls with inputs of the same shapes run eagerly and are recorded, the second to see that it repeats the first. From then on
- * only the graph runs: the function itself is not called (nothing it does besides tensors happens, so don't count or log in it).
+ * The first call with inputs of some shapes rehearses the step: it runs eagerly, is recorded, and every variable gets back what it held; a second rehearsal
+ * shows that it repeats itself. Then the graph runs, and from then on only the graph: what the function does besides tensors (counting, logging) happens in
+ * rehearsals alone.
  * - Inputs are what may differ between calls. Any other number or tensor that the step uses is a constant of the graph.
  * - Every tf.Variable that it reads or assigns lives in the graph. Read, assign, save or freeze it between the calls as ever.
  * - Random numbers come from a `RandomStream`, which draws anew at each run.
@@ -163,13 +163,16 @@ class Compiled {
     const key = names.map((name) => `${name}:${named[name].dtype}[${named[name].shape}]`).join(' ');
     const variant = this.variant(key);
     variant.calls++;
-    const { graph } = variant;
-    if (!graph) return this.record(backend, variant, named, tensors);
     const constantGone = variant.constants.some((dataId) => !backend.tensorMap.has(dataId));
-    if (constantGone || (this.check && variant.calls === variant.nextCheck)) {
+    if (!variant.graph) this.build(backend, variant, named, tensors);
+    else if (constantGone || (this.check && variant.calls === variant.nextCheck)) {
+      const { recording, signature } = this.rehearse(backend, named, tensors);
+      const different = difference(variant.signature as Signature, signature, recording);
+      if (different) throw changed(different);
+      variant.constants = watched(recording);
       variant.nextCheck = variant.calls * 4;
-      return this.record(backend, variant, named, tensors);
     }
+    const graph = variant.graph as Graph;
     beforeRun(graph);
     return variant.rebuild(graph.run(tensors));
   }
@@ -180,11 +183,10 @@ class Compiled {
     else {
       variant = {
         calls: 0,
-        signature: undefined,
-        disagreements: 0,
+        nextCheck: 2,
         graph: undefined,
+        signature: undefined,
         constants: [],
-        nextCheck: 8,
         rebuild: () => undefined,
       };
     }
@@ -197,44 +199,58 @@ class Compiled {
     return variant;
   }
 
-  /** Runs the step eagerly, records it, and builds the graph once two recordings agree. */
-  private record(
+  /** Builds the graph once two rehearsals agree. The first may prepare things, e.g. an optimiser its slots. */
+  private build(
     backend: NodeBackend,
     variant: Variant,
     named: Record<string, tf.Tensor>,
     tensors: tf.Tensor[],
-  ): StepOutputs {
-    const before = new Set(Object.keys(tf.engine().registeredVariables));
-    let template: Template | undefined;
-    const { outputs, recording } = new Recorder(backend).run(tensors, () => {
-      const container = this.eagerly(named);
-      const found: tf.Tensor[] = [];
-      template = templateOf(container, found, 'the step');
-      return found;
-    });
-    const { structure, rebuild } = template as Template;
-    const now = signatureOf(recording, structure);
-    const created = Object.keys(tf.engine().registeredVariables).find((name) => !before.has(name));
-    const different = variant.signature && difference(variant.signature, now, recording);
-    if (variant.graph ? different : ++variant.disagreements > 2 && (different ?? created !== undefined)) {
-      tf.dispose(outputs);
-      throw new CompileError(
-        different
-          ? different.what
-          : `the step makes variables at every call ('${created}'); make them once, before the step`,
-        different?.here ? placeOf(different.here) : '',
-      );
+  ): void {
+    let last = this.rehearse(backend, named, tensors);
+    let different: Difference | undefined;
+    let created = '';
+    for (let i = 0; i < 3; i++) {
+      const before = new Set(Object.keys(tf.engine().registeredVariables));
+      const next = this.rehearse(backend, named, tensors);
+      different = difference(last.signature, next.signature, next.recording);
+      created = Object.keys(tf.engine().registeredVariables).find((name) => !before.has(name)) ?? '';
+      last = next;
+      if (different || created) continue;
+      variant.graph = new Graph(backend, last.recording);
+      variant.signature = last.signature;
+      variant.constants = watched(last.recording);
+      variant.rebuild = last.rebuild;
+      return;
     }
-    if (!variant.graph) {
-      if (variant.signature && !different && created === undefined) {
-        variant.graph = new Graph(backend, recording);
-        variant.rebuild = rebuild;
-      }
-      variant.signature = now;
-    }
-    variant.constants = watched(recording);
-    return rebuild(outputs);
+    if (different) throw changed(different);
+    throw new CompileError(
+      `the step makes variables at every call ('${created}'); make them once, before the step`,
+    );
   }
+
+  /** Runs the step eagerly and records it; the variables keep what they held. */
+  private rehearse(
+    backend: NodeBackend,
+    named: Record<string, tf.Tensor>,
+    tensors: tf.Tensor[],
+  ): { recording: Recording; signature: Signature; rebuild: Template['rebuild'] } {
+    let template: Template | undefined;
+    const { result, olds } = noteAssignments(() =>
+      new Recorder(backend).run(tensors, () => {
+        const found: tf.Tensor[] = [];
+        template = templateOf(this.eagerly(named), found, 'the step');
+        return found;
+      }),
+    );
+    putBack(olds);
+    tf.dispose(result.outputs);
+    const { structure, rebuild } = template as Template;
+    return { recording: result.recording, signature: signatureOf(result.recording, structure), rebuild };
+  }
+}
+
+function changed({ what, here }: Difference): CompileError {
+  return new CompileError(what, here ? placeOf(here) : '');
 }
 
 function watched({ constants }: Recording): object[] {

@@ -1,9 +1,7 @@
 /** Updates that take place only where a condition holds, without reading it in the middle of a step. */
-import { addMender } from '../mend';
 import { tf } from '../tf';
+import { noteAssignments } from './assignments';
 import { activeRecorder } from './recorder';
-
-let restoreAssign: (() => void) | undefined;
 
 /**
  * Runs `update`; where `condition` turns out false, every variable that it assigned keeps what it held before. So a step whose
@@ -22,7 +20,7 @@ export function updateWhere(condition: tf.Tensor, update: () => void): void {
       `updateWhere: the condition must be one bool, got ${condition.dtype} [${condition.shape}]; tf.all makes one of many`,
     );
   }
-  const olds = noteAssignments(update);
+  const { olds } = noteAssignments(update);
   try {
     const recorder = activeRecorder();
     if (recorder) {
@@ -46,33 +44,3 @@ export function updateWhere(condition: tf.Tensor, update: () => void): void {
     tf.dispose([...olds.values()]);
   }
 }
-
-/** Runs `update` and returns what each variable that it assigned held before; the caller disposes these. */
-function noteAssignments(update: () => void): Map<tf.Variable, tf.Tensor> {
-  const olds = new Map<tf.Variable, tf.Tensor>();
-  const prototype = tf.Variable.prototype as { assign(value: tf.Tensor): void };
-  const { assign } = prototype;
-  const outer = restoreAssign;
-  const restore = (): void => {
-    prototype.assign = assign;
-    restoreAssign = outer;
-  };
-  prototype.assign = function (this: tf.Variable, value: tf.Tensor) {
-    if (!olds.has(this)) olds.set(this, tf.keep(this.clone()));
-    assign.call(this, value);
-  };
-  restoreAssign = restore;
-  try {
-    update();
-    return olds;
-  } catch (error) {
-    tf.dispose([...olds.values()]);
-    throw error;
-  } finally {
-    restore();
-  }
-}
-
-addMender(() => {
-  while (restoreAssign) restoreAssign();
-});

@@ -323,8 +323,46 @@ describe('a step that is no graph', () => {
     const step = compile(({ x }: { x: tf.Scalar }) => x.add(count++));
     expect(() => {
       for (let i = 0; i < 3; i++) step({ x: 1 }).dispose();
-    }).toThrow(/a value from JavaScript changed from 1 to 2; .* Make it an input/);
+    }).toThrow(/a value from JavaScript changed from 2 to 3; .* Make it an input/);
     step.dispose();
+  });
+
+  it('leaves variables alone where it fails', () => {
+    const w = variable([1]);
+    let rate = 1;
+    const step = compile(({ x }: { x: tf.Scalar }) => {
+      w.assign(w.add(x) as tf.Tensor1D);
+      if (rate > 2) throw new Error('too fast');
+      w.assign(w.mul(rate) as tf.Tensor1D);
+    });
+    rate = 3;
+    expect(() => step({ x: 1 })).toThrow('too fast');
+    expect(values(w)).toEqual([1]);
+    rate = 2;
+    step({ x: 1 });
+    expect(values(w)).toEqual([4]);
+    rate = 1;
+    expect(() => step({ x: 1 })).toThrow(/changed from 2 to 1/);
+    expect(values(w)).toEqual([4]);
+    step.dispose();
+  });
+
+  it('gives the same numbers to the bit when it is compiled anew half-way', () => {
+    const run = (parts: number[]): number[] => {
+      const w = variable([0.3, -0.7, 0.11]);
+      const numbers = parts.flatMap((calls) => {
+        const step = compile(({ rate }: { rate: tf.Scalar }) => {
+          const { value, grads } = tf.variableGrads(() => w.sin().mul(w).exp().sum() as tf.Scalar, [w]);
+          w.assign(w.sub(grads[w.name].mul(rate)));
+          return value;
+        });
+        const losses = Array.from({ length: calls }, () => read(step({ rate: 0.1 }))[0]);
+        step.dispose();
+        return losses;
+      });
+      return [...numbers, ...values(w)];
+    };
+    expect(run([3, 5, 4])).toEqual(run([12]));
   });
 
   it('is told of random numbers from JavaScript', () => {
