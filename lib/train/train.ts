@@ -57,8 +57,8 @@ export interface TrainOptions<
   /** Random numbers for dropout and the like; not disposed. */
   readonly random?: ForwardContext['random'];
   /**
-   * Run the step as one graph where the backend has graphs (`tensorflow`). Default true. Then `loss` is called for the first two steps and
-   * now and then to check; see `compile` for what it may not do.
+   * Run the step as one graph where the backend has graphs (`tensorflow`). Default true. Then `loss` is called in rehearsals only:
+   * before the first step, and now and then to check; see `compile` for what it may not do.
    */
   readonly compile?: boolean;
   /**

@@ -165,7 +165,7 @@ class Compiled {
     variant.calls++;
     const constantGone = variant.constants.some((dataId) => !backend.tensorMap.has(dataId));
     if (!variant.graph) this.build(backend, variant, named, tensors);
-    else if (constantGone || (this.check && variant.calls === variant.nextCheck)) {
+    else if (constantGone || (this.check && variant.calls >= variant.nextCheck)) {
       const { recording, signature } = this.rehearse(backend, named, tensors);
       const different = difference(variant.signature as Signature, signature, recording);
       if (different) throw changed(different);
@@ -217,6 +217,7 @@ class Compiled {
       last = next;
       if (different || created) continue;
       variant.graph = new Graph(backend, last.recording);
+      variant.calls = 1;
       variant.signature = last.signature;
       variant.constants = watched(last.recording);
       variant.rebuild = last.rebuild;
