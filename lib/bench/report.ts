@@ -5,7 +5,8 @@ import type { Comparison, Contestant } from './measure';
 import { median, ratioSpread, type Spread, spread } from './statistics';
 import { caseSize, rivalNames, type StepCase } from './steps';
 
-const baselines = [rivalNames.plain, rivalNames.torch] as const;
+/** Whom the others are compared with. */
+const baselines = [rivalNames.plain, rivalNames.tensorflow, rivalNames.torch] as const;
 
 /** One contestant's line, as numbers. */
 export interface ReportRow {
@@ -16,7 +17,7 @@ export interface ReportRow {
   /** Milliseconds. */
   readonly time?: Spread;
   readonly imagesPerSecond?: number;
-  /** Its time by that of plain TensorFlow.js and by that of PyTorch, round by round; not by itself. */
+  /** Its time by that of each baseline, round by round; not by itself. */
   readonly ratios: Readonly<Record<string, Spread>>;
   readonly memory?: Contestant['memory'];
   readonly values?: readonly number[];
@@ -54,19 +55,17 @@ export function reportText(rows: readonly ReportRow[]): string {
       ms: time ? digits(time.median) : '-',
       'least-most': time ? `${digits(time.min)}-${digits(time.max)}` : '',
       'images/s': row.imagesPerSecond === undefined ? '' : digits(row.imagesPerSecond),
-      'of plain tfjs': ratioText(ratios[rivalNames.plain]),
-      'of PyTorch': ratioText(ratios[rivalNames.torch]),
+      ...Object.fromEntries(baselines.map((name) => [`of ${name}`, ratioText(ratios[name])])),
       'peak MB': memory ? String(Math.round(memory.peak / 1e6)) : '',
       'first value': values ? values[0].toPrecision(6) : '',
     };
   });
-  const align = Object.fromEntries(
-    ['ms', 'least-most', 'images/s', 'of plain tfjs', 'of PyTorch', 'peak MB', 'first value'].map(
-      (column) => [column, 'right' as const],
-    ),
-  );
+  const left = ['part', 'case', 'by'];
   const keys = Object.keys(shown[0] ?? {});
   const columns = keys.filter((key) => shown.some((row) => row[key] !== ''));
+  const align = Object.fromEntries(
+    columns.map((key) => [key, left.includes(key) ? 'left' : 'right'] as const),
+  );
   const missing = new Set(rows.flatMap(({ name, missing: why }) => (why ? [`${name}: ${why}`] : [])));
   return [table(shown, { columns, align }).text(), ...missing].join('\n');
 }

@@ -34,10 +34,12 @@ export interface StepOptions {
 }
 
 /** Names in the table. */
-export const rivalNames: Readonly<Record<Kind | 'torch', string>> = {
+export const rivalNames: Readonly<Record<Kind | 'tensorflow' | 'torch', string>> = {
   plain: 'plain tfjs',
   eager: 'detlab, eager',
   compiled: 'detlab, compiled',
+  /** `eager` on that backend, where another one is measured. */
+  tensorflow: 'detlab on tensorflow',
   torch: 'PyTorch',
 };
 
@@ -81,7 +83,7 @@ function programs(folder: string, { backend, python }: StepOptions): RivalProgra
     node(rivalNames.eager, 'eager', backend.name),
     backend.name === 'tensorflow'
       ? node(rivalNames.compiled, 'compiled', backend.name)
-      : node(`${rivalNames.eager}, tensorflow`, 'eager', 'tensorflow'),
+      : node(rivalNames.tensorflow, 'eager', 'tensorflow'),
   ];
   if (python !== undefined) {
     const rival = path.join(projectRoot, 'lib', 'bench', 'rivals', 'torch_rival.py');
