@@ -1,6 +1,7 @@
 /** Reading and writing images: JPEG and PNG files to 8-bit RGB and back. */
 import fs from 'node:fs/promises';
 import type * as canvas from 'canvas';
+import { reasonOf } from './files';
 import { parseImageHeader, type ImageHeader } from './image-header';
 import type { RgbImage } from './types';
 
@@ -28,24 +29,64 @@ export async function readImage(file: string, options: ReadImageOptions = {}): P
 
 /** Size and EXIF orientation of an image file, from its first bytes. Throws as `readImage` does. */
 export async function readImageHeader(file: string): Promise<ImageHeader> {
+  return readEnds(file, false);
+}
+
+/**
+ * `readImageHeader`, and a look at the file's end: throws for one that is cut short, too. Reads some kilobytes, so damage in
+ * the middle goes unseen until the pixels are decoded.
+ */
+export async function checkImageFile(file: string): Promise<ImageHeader> {
+  return readEnds(file, true);
+}
+
+/** How much of a file's beginning and end is read at first. */
+const endBytes = 4096;
+
+async function readEnds(file: string, checkEnd: boolean): Promise<ImageHeader> {
   try {
     const handle = await fs.open(file, 'r');
     try {
       const size = (await handle.stat()).size;
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(size, 4096)), 0, undefined, 0);
+      const start = Buffer.alloc(Math.min(size, endBytes));
+      await handle.read(start, 0, start.length, 0);
+      let header: ImageHeader;
+      let whole: Buffer | undefined;
       try {
-        return parseImageHeader(buffer.subarray(0, bytesRead));
+        header = parseImageHeader(start);
       } catch (error) {
-        if (size <= bytesRead) throw error;
+        if (size <= start.length) throw error;
+        // Long metadata (a thumbnail, a colour profile) sits before the frame header.
+        whole = await fs.readFile(file);
+        header = parseImageHeader(whole);
       }
-      // Long metadata (a thumbnail, a colour profile) sits before the frame header.
-      return parseImageHeader(await fs.readFile(file));
+      if (header.width === 0 || header.height === 0) throw new Error('the image has no pixels');
+      if (checkEnd) {
+        const end = Buffer.alloc(Math.min(size, endBytes));
+        await handle.read(end, 0, end.length, size - end.length);
+        if (!endsWell(end, header.format)) checkWhole(whole ?? (await fs.readFile(file)), header.format);
+      }
+      return header;
     } finally {
       await handle.close();
     }
   } catch (error) {
     throw new Error(`Can't read the image ${file}: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/** JPEG's end-of-image marker; the name of a PNG's last chunk. */
+const endMarks = { jpeg: '\xff\xd9', png: 'IEND' } as const;
+
+function endsWell(end: Buffer, format: ImageHeader['format']): boolean {
+  return end.includes(endMarks[format], 0, 'latin1');
+}
+
+/** Decoders fill the rest of a cut file with grey and say nothing. A mark in the first half is a thumbnail's. */
+function checkWhole(bytes: Buffer, format: ImageHeader['format']): void {
+  if (bytes.lastIndexOf(endMarks[format], undefined, 'latin1') >= bytes.length / 2) return;
+  const mark = format === 'jpeg' ? 'end-of-image marker' : 'IEND chunk';
+  throw new Error(`the ${format.toUpperCase()} is cut short (it has no ${mark})`);
 }
 
 /** Decodes the bytes of a JPEG or PNG file; see `readImage`. */
@@ -66,13 +107,7 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array> {
 
 /** Skia's decoder is three to five times as fast as the JavaScript one, which serves where its binary can't be loaded. */
 async function decodeJpeg(bytes: Uint8Array, { width, height, orientation }: ImageHeader): Promise<RgbImage> {
-  // Decoders fill the rest of a cut file with grey and say nothing: look for the end-of-image marker.
-  const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).lastIndexOf(
-    '\xff\xd9',
-    undefined,
-    'latin1',
-  );
-  if (end < bytes.length / 2) throw new Error('the JPEG is cut short (it has no end-of-image marker)');
+  checkWhole(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), 'jpeg');
   const canvas = await loadCanvas();
   // Skia turns the picture as EXIF says; the stored grid is wanted here.
   if (canvas === undefined || orientation !== 1) return decodeJpegPortable(bytes);
@@ -143,12 +178,4 @@ function orient(image: RgbImage, orientation: number): RgbImage {
     }
   }
   return { width, height, data };
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EISDIR') return 'it is a folder';
-  return error.message;
 }

@@ -1,9 +1,10 @@
 /** The data of an experiment: the shipped scenes, or a folder of the user's own, behind one function. */
 import type { SceneDifficulty, SceneDifficultyName } from './scenes/difficulty';
 import { loadScenes, type ScenesProgress } from './scenes/prepare';
+import type { DatasetProblem } from './problems';
 import { splitDataset } from './split';
 import type { DetectionDataset } from './types';
-import { type DatasetProblem, readVoc, type VocDataset } from './voc';
+import { readVoc, type VocDataset } from './voc';
 import { readVocLayout } from './voc-layout';
 
 /** What to train and to test on. */
@@ -71,12 +72,12 @@ async function fromFolder(folder: string, options: TrainTestOptions): Promise<Tr
   if (pair) {
     // Labels must mean the same in both: the classes come from all annotations of the folder, whatever the list.
     const parts: VocDataset[] = [];
-    for (const split of pair) parts.push(await readVoc(folder, { split }));
+    for (const split of pair) parts.push(await readVoc(folder, { split, invalid: 'mend' }));
     [train, test] = parts;
     problems = parts.flatMap((part) => part.problems);
     lists = `its lists ${pair.join(' and ')}`;
   } else {
-    const all = await readVoc(folder);
+    const all = await readVoc(folder, { invalid: 'mend' });
     ({ train, test } = splitDataset(all, { train: 0.8, test: 0.2 }, seed));
     problems = all.problems;
     lists = '80 % of its images to train on, 20 % to test on';

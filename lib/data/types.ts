@@ -8,6 +8,13 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
+/** Where an image's pixels are: enough to read it in another thread with `readImage(path, { orientation })`. */
+export interface ImageFile {
+  readonly path: string;
+  /** `upright` where the annotations refer to the picture as EXIF turns it. */
+  readonly orientation: 'stored' | 'upright';
+}
+
 /** One annotated image; the pixels are read when asked for. */
 export interface Example {
   /** Unique within the data set (the file name without its extension, in VOC). */
@@ -17,6 +24,8 @@ export interface Example {
   readonly height: number;
   /** Boxes in pixels of this image. May be empty. */
   readonly objects: readonly GroundTruth[];
+  /** The file that `image` reads, where there is one. */
+  readonly file?: ImageFile;
   /** Reads and decodes the image. Rejects with file and reason when it is missing or corrupt. */
   image(): Promise<RgbImage>;
 }

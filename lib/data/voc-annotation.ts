@@ -8,6 +8,10 @@ export interface VocObject {
   readonly corners: readonly [number, number, number, number];
   readonly difficult: boolean;
   readonly truncated: boolean;
+  /** Line of the object's tag in the file, from 1. */
+  readonly line?: number;
+  /** Why the object can't be used; its corners that are no numbers are NaN. */
+  readonly broken?: string;
 }
 
 /** What detlab reads of an annotation. */
@@ -32,19 +36,29 @@ async function xmlParser(): Promise<XMLParser> {
       processEntities: false,
       parseTagValue: false,
       ignoreAttributes: true,
+      captureMetaData: true,
       isArray,
     });
+    startOf = xml.XMLParser.getMetaDataSymbol() as symbol;
   }
   return parser;
 }
 
+/** The parser's key for where an element begins in the text. */
+let startOf: symbol | undefined;
+
 const isArray = (name: string): boolean => name === 'object';
 
+/** Longer annotations are refused: they would take minutes, and no image has so many objects. */
+const mostCharacters = 32_000_000;
+
 /**
- * Parses the text of an annotation file.
+ * Parses the text of an annotation file. Objects that can't be used are among the result, marked `broken`.
  * @throws with the reason (and the line, where the XML itself is broken) when it is not a VOC annotation.
  */
 export async function parseVocAnnotation(text: string): Promise<VocAnnotation> {
+  if (text.length > mostCharacters)
+    throw new Error(`it has ${text.length} characters, which is more than any annotation`);
   let document: Node;
   try {
     document = (await xmlParser()).parse(text, true) as Node;
@@ -62,30 +76,49 @@ export async function parseVocAnnotation(text: string): Promise<VocAnnotation> {
   const size = child(root, 'size');
   const width = size === undefined ? NaN : Number(textOf(size, 'width'));
   const height = size === undefined ? NaN : Number(textOf(size, 'height'));
+  const lineOf = lineCounter(text);
   return {
     filename: textOf(root, 'filename'),
     size: width > 0 && height > 0 ? { width, height } : undefined,
-    objects: children(root, 'object').map(parseObject),
+    objects: children(root, 'object').map((node) => parseObject(node, lineOf)),
   };
 }
 
-function parseObject(node: Node, index: number): VocObject {
-  const name = textOf(node, 'name');
-  if (!name) throw new Error(`object ${index} has no <name>`);
+/** Line of an offset; asked with rising offsets, it reads the text once. */
+function lineCounter(text: string): (offset: number) => number {
+  let [line, at] = [1, 0];
+  return (offset) => {
+    for (; at < offset; at++) if (text.charCodeAt(at) === 10) line++;
+    return line;
+  };
+}
+
+function parseObject(node: Node, lineOf: (offset: number) => number): VocObject {
+  const place =
+    typeof node === 'string' || startOf === undefined
+      ? undefined
+      : (node as unknown as Record<symbol, { startIndex?: number } | undefined>)[startOf];
+  const name = textOf(node, 'name') ?? '';
   const box = child(node, 'bndbox');
-  if (box === undefined) throw new Error(`object ${index} (${name}) has no <bndbox>`);
+  const broken: string[] = [];
+  if (name === '') broken.push('it has no <name>');
+  if (box === undefined) broken.push('it has no <bndbox>');
   const corner = (tag: string): number => {
-    const text = textOf(box, tag);
+    const text = box === undefined ? undefined : textOf(box, tag);
     const value = text ? Number(text) : NaN;
-    if (!Number.isFinite(value))
-      throw new Error(`object ${index} (${name}): <${tag}> is ${text ?? 'missing'}, not a number`);
+    if (box !== undefined && !Number.isFinite(value)) {
+      broken.push(`<${tag}> is ${text ? text.slice(0, 40) : 'missing'}, not a number`);
+    }
     return value;
   };
+  const corners = [corner('xmin'), corner('ymin'), corner('xmax'), corner('ymax')] as const;
   return {
     name,
-    corners: [corner('xmin'), corner('ymin'), corner('xmax'), corner('ymax')],
+    corners,
     difficult: flag(node, 'difficult'),
     truncated: flag(node, 'truncated'),
+    ...(place?.startIndex === undefined ? {} : { line: lineOf(place.startIndex) }),
+    ...(broken.length === 0 ? {} : { broken: `class ${name || 'unknown'}: ${broken.join(', ')}` }),
   };
 }
 
@@ -125,6 +158,12 @@ function unescape(text: string): string {
 
 function escape(text: string): string {
   return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+}
+
+/** The encoding that an XML file names in its first line. Default UTF-8. */
+export function declaredEncoding(bytes: Uint8Array): string {
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 200)).toString('latin1');
+  return /^\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']/.exec(start)?.[1] ?? 'utf-8';
 }
 
 /** The text of an annotation file, as the VOC development kit writes it. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encodePng } from '../../lib/data/image';
 import { encodeJpeg } from '../../lib/data/jpeg-encode';
+import { DatasetError } from '../../lib/data/problems';
 import { splitDataset } from '../../lib/data/split';
 import type { DetectionDataset } from '../../lib/data/types';
 import { readVoc } from '../../lib/data/voc';
@@ -73,7 +74,7 @@ describe('readVoc', () => {
       [0, 0, 10, 10],
     ].map((b) => object('a', b));
     const folder = vocFolder({ one: annotation(boxes.join('')) });
-    const { problems, examples } = await readVoc(folder);
+    const { problems, examples } = await readVoc(folder, { invalid: 'mend' });
     const file = path.join(folder, 'Annotations', 'one.xml');
     expect(problems.map(({ object: index, action, problem }) => [index, action, problem])).toEqual([
       [0, 'dropped', 'the box has no area'],
@@ -86,6 +87,13 @@ describe('readVoc', () => {
     expect(examples[0].objects.map(({ box }) => box)).toEqual([
       [29, 19, 40, 30],
       [0, 0, 10, 10],
+    ]);
+    // `drop` leaves out what is out by more than a pixel.
+    const dropped = await readVoc(folder, { invalid: 'drop' });
+    expect(dropped.examples[0].objects.map(({ box }) => box)).toEqual([[0, 0, 10, 10]]);
+    expect(dropped.problems.map(({ action }) => action)).toEqual([
+      ...Array.from({ length: 4 }, () => 'dropped'),
+      'clipped',
     ]);
   });
 
@@ -166,43 +174,124 @@ describe('readVoc', () => {
     for (const example of examples) expect((await example.image()).height).toBe(30);
     fs.rmSync(path.join(images, 'whatever.jpg'));
     await expect(readVoc(folder)).rejects.toThrow(
-      /No image for .*c\.xml: JPEGImages has none of c\.jpg, .*whatever\.jpg/,
+      /c\.xml: id c: no image: JPEGImages has none of c\.jpg, .*whatever\.jpg/,
     );
   });
 
-  test('errors name file, reason and a way out', async () => {
+  test('errors name file, line, reason and a way out', async () => {
     const good = annotation(object('dog', [1, 1, 5, 5]));
     const folder = vocFolder({ a: good }, { train: 'a\nb\n' });
     const file = path.join(folder, 'Annotations', 'a.xml');
     await expect(readVoc(folder, { split: 'train' })).rejects.toThrow(
-      /no annotation .*b\.xml, though .*train\.txt lists "b"/,
+      /train\.txt:2: id b: there is no annotation .*b\.xml/,
     );
     await expect(readVoc(folder, { classes: ['dgo'] })).rejects.toThrow(
-      /a\.xml: object 0 is of class "dog", .*"dgo"/,
+      /a\.xml:1: object 0, .*class "dog" is not one of dgo\. Did it mean "dgo"/,
     );
     const lenient = await readVoc(folder, { classes: ['cat'], ignoreUnknownClasses: true });
     expect(lenient.problems).toMatchObject([
-      { file, object: 0, action: 'dropped', problem: 'class dog is not asked for' },
+      { file, object: 0, line: 1, action: 'dropped', problem: 'class dog is not asked for' },
     ]);
     for (const [text, reason] of [
       ['<annotation><object></annotation>', 'the XML is broken'],
       ['<html></html>', '<annotation> was expected, found <html>'],
       ['', '<annotation> was expected|the XML is broken'],
-      [annotation(object('dog', [1, 'x', 5, 5])), 'object 0 \\(dog\\): <ymin> is x, not a number'],
-      [
-        annotation(object('dog', [1, '', 5, 5])),
-        'object 0 \\(dog\\): <ymin> is missing, not a number|<ymin> is , not',
-      ],
-      [annotation('<object><name>dog</name></object>'), 'object 0 \\(dog\\) has no <bndbox>'],
+      ['<a>'.repeat(5000) + '</a>'.repeat(5000), 'the XML is broken: Maximum nested tags'],
+      [annotation(object('dog', [1, 'x', 5, 5])), 'object 0, .*class dog: <ymin> is x, not a number'],
+      [annotation(object('dog', [1, 'NaN', 5, 5])), '<ymin> is NaN, not a number'],
+      [annotation(object('dog', [1, '', 5, 'inf'])), '<ymin> is missing, not a number, <ymax> is inf, not'],
+      [annotation('<object><name>dog</name></object>'), 'object 0, .*class dog: it has no <bndbox>'],
+      [annotation(object('', [1, 1, 2, 2])), 'object 0, .*it has no <name>'],
     ]) {
       fs.writeFileSync(file, text);
-      await expect(readVoc(folder)).rejects.toThrow(
-        new RegExp(`Can't read the annotation .*a\\.xml: .*(${reason})`, 's'),
-      );
+      await expect(readVoc(folder)).rejects.toThrow(new RegExp(`a\\.xml(:1)?: .*(${reason})`, 's'));
     }
     fs.writeFileSync(file, good);
     fs.writeFileSync(path.join(folder, 'JPEGImages/a.jpg'), '');
-    await expect(readVoc(folder)).rejects.toThrow(/a\.jpg: the file is empty/);
+    await expect(readVoc(folder)).rejects.toThrow(/a\.jpg: id a: the file is empty/);
+  });
+
+  test('everything that is wrong is told at once, with file, line or id; drop leaves it out', async () => {
+    const jpeg = encodeJpeg(grey(40, 30), 80);
+    const folder = vocFolder(
+      {
+        good: annotation(object('dog', [1, 1, 40, 30])),
+        boxes: annotation(
+          '\n' +
+            [
+              object('dog', [50, 1, 60, 9]),
+              object('dog', [9, 9, 3, 12]),
+              object('dog', [1, 1, 'nan', 5]),
+              object('wolf', [1, 1, 5, 5]),
+              object('dog', [2, 2, 9, 9]),
+            ].join('\n'),
+        ),
+        noimage: annotation(object('dog', [50, 1, 60, 9])),
+        cut: annotation(object('dog', [1, 1, 5, 5])),
+        fake: annotation(''),
+        size: annotation('', '<size><width>400</width><height>300</height></size>'),
+        latin: annotation(''),
+      },
+      { train: 'good\nboxes\nnoimage\ncut\nfake\nsize\nlatin\ngood\nabsent\n../../outside\n' },
+    );
+    fs.rmSync(path.join(folder, 'JPEGImages/noimage.jpg'));
+    fs.writeFileSync(path.join(folder, 'JPEGImages/cut.jpg'), jpeg.subarray(0, jpeg.length - 20));
+    fs.writeFileSync(path.join(folder, 'JPEGImages/fake.jpg'), 'GIF89a, it says');
+    const latin = Buffer.from(`<annotation>\n<filename>f\xfcr.jpg</filename></annotation>`, 'latin1');
+    fs.writeFileSync(path.join(folder, 'Annotations/latin.xml'), latin);
+    const options = { split: 'train', classes: ['dog'] } as const;
+    const error = await readVoc(folder, options).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(DatasetError);
+    const told = (error as DatasetError).problems.map(
+      ({ file, line, id, kind, object: index }) => `${path.basename(file)}:${line} ${id} ${index} ${kind}`,
+    );
+    expect(told.sort()).toEqual(
+      [
+        'boxes.xml:2 boxes 0 box-outside',
+        'boxes.xml:3 boxes 1 box-without-area',
+        'boxes.xml:4 boxes 2 broken-annotation',
+        'boxes.xml:5 boxes 3 unknown-class',
+        'cut.jpg:undefined cut -1 broken-image',
+        'fake.jpg:undefined fake -1 broken-image',
+        'latin.xml:2 latin -1 encoding',
+        'noimage.xml:1 noimage 0 box-outside',
+        'noimage.xml:undefined noimage -1 missing-image',
+        'size.xml:undefined size -1 image-size',
+        'train.txt:10 ../../outside -1 missing-annotation',
+        'train.txt:8 good -1 duplicate',
+        'train.txt:9 absent -1 missing-annotation',
+      ].sort(),
+    );
+    const dropped = await readVoc(folder, { ...options, invalid: 'drop' });
+    expect(dropped.examples.map(({ id, objects }) => `${id} ${objects.length}`)).toEqual([
+      'good 1',
+      'boxes 1',
+    ]);
+    expect(dropped.problems).toHaveLength(13);
+    const mended = await readVoc(folder, { ...options, invalid: 'mend' });
+    expect(mended.examples.map(({ id, width }) => `${id} ${width}`)).toEqual([
+      'good 40',
+      'boxes 40',
+      'size 40',
+    ]);
+    // A cut file is only seen where its end is looked at.
+    const quick = await readVoc(folder, { ...options, invalid: 'drop', checkImages: 'headers' });
+    expect(quick.examples.map(({ id }) => id)).toEqual(['good', 'boxes', 'cut']);
+    await expect(readVoc(folder, { invalid: 'stop' as 'drop' })).rejects.toThrow("got 'stop'");
+  });
+
+  test('an encoding that the XML names is read, UTF-16 too; one that does not exist is told', async () => {
+    const folder = vocFolder({ latin: annotation(''), wide: annotation(''), odd: annotation('') });
+    const text = (encoding: string): string =>
+      `<?xml version="1.0" encoding="${encoding}"?>${annotation(object('T\xfcr', [1, 1, 5, 5]))}`;
+    const write = (id: string, bytes: Buffer): void =>
+      fs.writeFileSync(path.join(folder, 'Annotations', `${id}.xml`), bytes);
+    write('latin', Buffer.from(text('ISO-8859-1'), 'latin1'));
+    write('wide', Buffer.from(`\ufeff${text('UTF-16')}`, 'utf16le'));
+    write('odd', Buffer.from(text('klingon-1'), 'latin1'));
+    const { classes, problems } = await readVoc(folder, { invalid: 'drop' });
+    expect(classes).toEqual(['T\xfcr']);
+    expect(problems).toMatchObject([{ kind: 'encoding', problem: 'there is no encoding "klingon-1"' }]);
   });
 
   test('a folder that is not VOC: says what was expected and found, and where one may be', async () => {
