@@ -7,10 +7,13 @@
  */
 import type { Detection, GroundTruth } from '../boxes/types';
 import { type ApMethod, averagePrecision, precisionRecall } from './average-precision';
+import { checkImage, checkInput, createProblemList } from './check';
 import { isIgnored, matchDetections, outcomes } from './detection-matching';
+import type { CheckOptions, EvaluationInput, EvaluationProblem } from './problems';
+import { descendingOrder } from './stable-order';
 
 /** How to measure. */
-export interface VocOptions {
+export interface VocOptions extends CheckOptions {
   /** IoU from which a detection finds an object, inclusive as in the kit. Default 0.5. */
   readonly iouThreshold?: number;
   /** Default `11-point`, VOC2007's; the kits from 2010 on use `all-point`. */
@@ -47,39 +50,34 @@ export interface VocResult {
   readonly withoutObjects: readonly string[];
   readonly iouThreshold: number;
   readonly method: ApMethod;
+  /** What was noticed in the input and did not stop the evaluation. */
+  readonly problems: readonly EvaluationProblem[];
 }
 
-/** What `evaluateVoc` compares: element i of both lists is about image i. */
-export interface VocInput extends VocOptions {
-  readonly groundTruth: readonly (readonly GroundTruth[])[];
-  readonly detections: readonly (readonly Detection[])[];
-  /** `classes[label]` names class `label`. */
-  readonly classes: readonly string[];
-}
+/** What `evaluateVoc` compares, and how. */
+export interface VocInput extends VocOptions, EvaluationInput {}
 
 /** Collects images one by one and measures them as often as asked. */
 export interface VocEvaluator {
   /** Number of images so far. */
   readonly images: number;
-  /** Adds an image. @throws when it was added before, or a label, score or box cannot be; naming image and index. */
-  add(imageId: string, groundTruth: readonly GroundTruth[], detections: readonly Detection[]): void;
+  /** Adds an image. @throws when it was added before; EvaluationInputError that lists all that is wrong with it. */
+  add(imageId: number | string, groundTruth: readonly GroundTruth[], detections: readonly Detection[]): void;
   /** Measures all images so far; options override the evaluator's (another IoU threshold, a range of sizes). */
   result(options?: VocOptions): VocResult;
 }
 
-/** Mean average precision of a whole set of images at once. */
+/**
+ * Mean average precision of a whole set of images at once.
+ * @throws EvaluationInputError that lists everything that is wrong with the input
+ */
 export function evaluateVoc(input: VocInput): VocResult {
-  const { groundTruth, detections, classes } = input;
-  if (groundTruth.length !== detections.length) {
-    throw new RangeError(
-      `evaluateVoc: ground truth of ${groundTruth.length} images, but detections of ${detections.length}; ` +
-        'give an empty list for an image without any',
-    );
-  }
-  const evaluator = createVocEvaluator(classes, input);
-  groundTruth.forEach((objects, i) => evaluator.add(String(i), objects, detections[i]));
-  return evaluator.result();
+  const { groundTruth, detections, problems } = checkInput(title, input);
+  const images = groundTruth.map((objects, i) => byLabel(objects, detections[i]));
+  return measure(images, problems, input.classes, input);
 }
+
+const title = 'VOC evaluation';
 
 /** One image's objects and detections of one class; detections from the highest score to the lowest. */
 interface ClassInImage {
@@ -89,60 +87,69 @@ interface ClassInImage {
 
 /** An evaluator for these classes; memory grows with the detections added. */
 export function createVocEvaluator(classes: readonly string[], options: VocOptions = {}): VocEvaluator {
-  const seen = new Set<string>();
-  // Only the images where a class occurs.
-  const byClass: ClassInImage[][] = classes.map(() => []);
+  const seen = new Set<number | string>();
+  const images: ReadonlyMap<number, ClassInImage>[] = [];
+  const problems: EvaluationProblem[] = [];
   return {
     get images() {
-      return seen.size;
+      return images.length;
     },
     add(imageId, groundTruth, detections) {
-      if (seen.has(imageId)) throw new RangeError(`VOC evaluation: image ${imageId} was added before`);
-      groundTruth.forEach((object, i) => check(object, classes, `object ${i} of image ${imageId}`));
-      detections.forEach((detection, i) => {
-        const where = `detection ${i} of image ${imageId}`;
-        check(detection, classes, where);
-        if (Number.isNaN(detection.score)) throw new RangeError(`VOC evaluation: ${where} has score NaN`);
-      });
+      if (seen.has(imageId)) throw new RangeError(`${title}: image ${imageId} was added before`);
+      const list = createProblemList(title, options.invalid);
+      const kept = checkImage(list, imageId, groundTruth, detections, classes.length);
+      list.throwIfAny();
       seen.add(imageId);
-      const inImage = new Map<number, { objects: GroundTruth[]; detections: Detection[] }>();
-      const of = (label: number): { objects: GroundTruth[]; detections: Detection[] } => {
-        let entry = inImage.get(label);
-        if (!entry) inImage.set(label, (entry = { objects: [], detections: [] }));
-        return entry;
-      };
-      for (const object of groundTruth) of(object.label).objects.push(object);
-      for (const detection of detections) of(detection.label).detections.push(detection);
-      for (const [label, entry] of inImage) {
-        // Array sort is stable: equal scores stay in the order given.
-        entry.detections.sort((a, b) => b.score - a.score);
-        byClass[label].push(entry);
-      }
+      problems.push(...list.problems);
+      images.push(byLabel(kept.objects, kept.detections));
     },
-    result(overrides = {}) {
-      const { iouThreshold = 0.5, method = '11-point', areaRange } = { ...options, ...overrides };
-      if (!(iouThreshold > 0 && iouThreshold <= 1)) {
-        throw new RangeError(
-          `VOC evaluation: iouThreshold must be above 0 and at most 1, got ${iouThreshold}`,
-        );
-      }
-      if (method !== '11-point' && method !== 'all-point') {
-        throw new RangeError(
-          `VOC evaluation: method must be '11-point' or 'all-point', got '${String(method)}'`,
-        );
-      }
-      const perClass = classes.map((name, label) =>
-        measureClass(name, label, byClass[label], { iouThreshold, method, areaRange }),
-      );
-      const counted = perClass.filter(({ positives }) => positives > 0);
-      return {
-        map: counted.reduce((sum, { ap }) => sum + ap, 0) / counted.length,
-        perClass,
-        withoutObjects: perClass.filter(({ positives }) => positives === 0).map(({ name }) => name),
-        iouThreshold,
-        method,
-      };
-    },
+    result: (overrides = {}) => measure(images, [...problems], classes, { ...options, ...overrides }),
+  };
+}
+
+/** One image's objects and detections by their class, detections from the highest score to the lowest. */
+function byLabel(
+  groundTruth: readonly GroundTruth[],
+  detections: readonly Detection[],
+): ReadonlyMap<number, ClassInImage> {
+  const classes = new Map<number, { objects: GroundTruth[]; detections: Detection[] }>();
+  const of = (label: number): { objects: GroundTruth[]; detections: Detection[] } => {
+    let entry = classes.get(label);
+    if (!entry) classes.set(label, (entry = { objects: [], detections: [] }));
+    return entry;
+  };
+  for (const object of groundTruth) of(object.label).objects.push(object);
+  for (const detection of detections) of(detection.label).detections.push(detection);
+  // Array sort is stable: equal scores stay in the order given.
+  for (const entry of classes.values()) entry.detections.sort((a, b) => b.score - a.score);
+  return classes;
+}
+
+function measure(
+  images: readonly ReadonlyMap<number, ClassInImage>[],
+  problems: readonly EvaluationProblem[],
+  classes: readonly string[],
+  { iouThreshold = 0.5, method = '11-point', areaRange }: VocOptions,
+): VocResult {
+  if (!(iouThreshold > 0 && iouThreshold <= 1)) {
+    throw new RangeError(`${title}: iouThreshold must be above 0 and at most 1, got ${iouThreshold}`);
+  }
+  if (method !== '11-point' && method !== 'all-point') {
+    throw new RangeError(`${title}: method must be '11-point' or 'all-point', got '${String(method)}'`);
+  }
+  const byClass: ClassInImage[][] = classes.map(() => []);
+  for (const image of images) for (const [label, entry] of image) byClass[label].push(entry);
+  const perClass = classes.map((name, label) =>
+    measureClass(name, label, byClass[label], { iouThreshold, method, areaRange }),
+  );
+  const counted = perClass.filter(({ positives }) => positives > 0);
+  return {
+    map: counted.reduce((sum, { ap }) => sum + ap, 0) / counted.length,
+    perClass,
+    withoutObjects: perClass.filter(({ positives }) => positives === 0).map(({ name }) => name),
+    iouThreshold,
+    method,
+    problems,
   };
 }
 
@@ -150,11 +157,12 @@ function measureClass(
   name: string,
   label: number,
   images: readonly ClassInImage[],
-  options: Required<Omit<VocOptions, 'areaRange'>> & Pick<VocOptions, 'areaRange'>,
+  options: Required<Pick<VocOptions, 'iouThreshold' | 'method'>> & Pick<VocOptions, 'areaRange'>,
 ): VocClassResult {
   const { areaRange, method } = options;
   let positives = 0;
-  const counted: { score: number; hit: boolean }[] = [];
+  const scores: number[] = [];
+  const found: boolean[] = [];
   for (const { objects, detections } of images) {
     for (const object of objects) if (!isIgnored(object, areaRange)) positives++;
     const verdicts = matchDetections(
@@ -164,13 +172,14 @@ function measureClass(
     );
     verdicts.forEach((verdict, i) => {
       if (verdict !== outcomes.ignored) {
-        counted.push({ score: detections[i].score, hit: verdict === outcomes.truePositive });
+        scores.push(detections[i].score);
+        found.push(verdict === outcomes.truePositive);
       }
     });
   }
   // Matching never looks across images, so sorting may come last. Ties: the order in which images were added.
-  counted.sort((a, b) => b.score - a.score);
-  const hits = counted.map(({ hit }) => hit);
+  const order = Array.from(descendingOrder(scores));
+  const hits = order.map((i) => found[i]);
   const curve = precisionRecall(hits, positives);
   const truePositives = hits.filter(Boolean).length;
   return {
@@ -181,19 +190,6 @@ function measureClass(
     truePositives,
     falsePositives: hits.length - truePositives,
     ...curve,
-    scores: counted.map(({ score }) => score),
+    scores: order.map((i) => scores[i]),
   };
-}
-
-function check({ box, label }: GroundTruth | Detection, classes: readonly string[], where: string): void {
-  if (!(label in classes)) {
-    throw new RangeError(
-      `VOC evaluation: ${where} has label ${label}, but there are ${classes.length} classes, from 0 to ${classes.length - 1}`,
-    );
-  }
-  if (box.length !== 4 || box.some(Number.isNaN)) {
-    throw new RangeError(
-      `VOC evaluation: ${where} has box [${box.join(', ')}]; a box is four numbers, [x1, y1, x2, y2]`,
-    );
-  }
 }

@@ -191,6 +191,30 @@ describe('VOC evaluation', () => {
       'ground truth of 1 images',
     );
   });
+
+  test('everything wrong in all images is told at once, or left out and listed', () => {
+    const input = {
+      groundTruth: [[object(a), object([9, 9, 5, 12])], [object(b, { label: 4 })]],
+      detections: [[detection(a, 0.9), detection(a, 2)], [detection(b, NaN)]],
+      classes: ['thing'],
+      ids: ['000001', '000002'],
+    };
+    expect(() => evaluateVoc(input)).toThrow(
+      /VOC evaluation: 4 problems[^]*object 1 of image 000001[^]*score 2[^]*object 0 of image 000002[^]*score NaN/,
+    );
+    const result = evaluateVoc({ ...input, invalid: 'drop' });
+    expect(result.problems.map(({ what, image, index }) => [what, image, index])).toEqual([
+      ['object', '000001', 1],
+      ['detection', '000001', 1],
+      ['object', '000002', 0],
+      ['detection', '000002', 0],
+    ]);
+    expect(result.perClass[0]).toMatchObject({ positives: 1, truePositives: 1, falsePositives: 0 });
+    const evaluator = createVocEvaluator(['thing'], { invalid: 'drop' });
+    evaluator.add('x', [object(a)], [detection(a, NaN), detection(a, 0.5)]);
+    expect(evaluator.result().problems).toHaveLength(1);
+    expect(evaluator.result().map).toBeCloseTo(1, 12);
+  });
 });
 
 describe('average precision', () => {
