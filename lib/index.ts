@@ -126,3 +126,4 @@ export * from './train/train-ssd';
 export * from './weights/host-tensor';
 export * from './weights/safetensors';
 export * from './weights/weight-file';
+export * from './train/weight-average';

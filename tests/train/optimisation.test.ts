@@ -12,24 +12,6 @@ import {
 } from 'detlab';
 import { backends, on } from '../tensor/kernels/backends';
 
-describe('stepSchedule', () => {
-  test('drops at its milestones and warms up linearly', () => {
-    const rate = stepSchedule({ base: 0.05, milestones: [10, 20], warmupSteps: 4, warmupFrom: 0.2 });
-    expect(rate(0)).toBeCloseTo(0.01, 12);
-    expect(rate(2)).toBeCloseTo(0.03, 12);
-    expect(rate(4)).toBeCloseTo(0.05, 12);
-    expect(rate(9)).toBeCloseTo(0.05, 12);
-    expect(rate(10)).toBeCloseTo(0.005, 12);
-    expect(rate(20)).toBeCloseTo(0.0005, 12);
-  });
-
-  test('refuses a rate that is not positive and milestones out of order', () => {
-    expect(() => stepSchedule({ base: 0 })).toThrow(/positive number, got 0/);
-    expect(() => stepSchedule({ base: NaN })).toThrow(/got NaN/);
-    expect(() => stepSchedule({ base: 1, milestones: [20, 10] })).toThrow(/\[20, 10\]/);
-  });
-});
-
 class Line extends Module {
   readonly weight: tf.Variable;
   readonly bias: tf.Variable;
