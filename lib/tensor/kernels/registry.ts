@@ -31,6 +31,11 @@ export function runKernel(name: string, inputs: Record<string, tf.Tensor>, attrs
   return tf.engine().runKernel(name, inputs as tf.NamedTensorMap, attrs as tf.NamedAttrMap) as tf.Tensor;
 }
 
+/** Runs a registered kernel that has several outputs. */
+export function runKernels(name: string, inputs: Record<string, tf.Tensor>, attrs: object): tf.Tensor[] {
+  return runKernel(name, inputs, attrs) as unknown as tf.Tensor[];
+}
+
 const ours = new WeakSet<tf.KernelFunc>();
 
 /**

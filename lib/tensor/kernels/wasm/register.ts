@@ -1,10 +1,14 @@
 /** What the wasm backend lacks for training, or does slowly, registered through tfjs's public kernel registry. */
 import { tf } from '../../tf';
-import { concatOn, sliceOn, splitOn } from './copy';
+import { concatOn, identity, packOn, sliceOn, splitOn, transposeOn, unpackOn } from './copy';
 import { depthwiseBackpropFilter, depthwiseBackpropInput, depthwiseConv2dOn } from './depthwise';
+import { binary, gradients, unary } from './map-kernels';
+import { binaryOn, gradientKernel, unaryOn } from './maps';
+import { batchNormTraining, batchNormTrainingGradient } from './norm';
 import { maxPoolGrad } from './max-pool';
 import { batchMatMulOn } from './matmul';
 import { conv2d, conv2dBackpropFilter, conv2dBackpropInput } from './products';
+import { sumOn } from './sums';
 import { unsortedSegmentSum } from './segments';
 import { asKernelFunc, replaceKernel } from '../registry';
 
@@ -30,10 +34,25 @@ export function registerWasmKernels(): void {
   );
   replace('DepthwiseConv2dNativeBackpropFilter', () => asKernelFunc(depthwiseBackpropFilter));
   replace('DepthwiseConv2dNativeBackpropInput', () => asKernelFunc(depthwiseBackpropInput));
+  for (const name of Object.keys(binary)) {
+    replace(name, (original) => asKernelFunc(binaryOn(name, original as tf.KernelConfig)));
+  }
+  for (const name of Object.keys(unary)) {
+    replace(name, (original) => asKernelFunc(unaryOn(name, original)));
+  }
+  for (const name of Object.keys(gradients)) replace(name, () => asKernelFunc(gradientKernel(name)));
+  replace('BatchNormTraining', () => asKernelFunc(batchNormTraining));
+  replace('BatchNormTrainingGradient', () => asKernelFunc(batchNormTrainingGradient));
+  replace('Sum', (original) => asKernelFunc(sumOn(false, original as tf.KernelConfig)));
+  replace('Mean', (original) => asKernelFunc(sumOn(true, original as tf.KernelConfig)));
   replace('MaxPoolGrad', () => asKernelFunc(maxPoolGrad));
   replace('UnsortedSegmentSum', () => asKernelFunc(unsortedSegmentSum));
   replace('Slice', (original) => asKernelFunc(sliceOn(original as tf.KernelConfig)));
   replace('SplitV', () => asKernelFunc(splitOn(tf.backend_util.prepareSplitSize)));
   replace('Concat', (original) => asKernelFunc(concatOn(original as tf.KernelConfig)));
+  replace('Pack', (original) => asKernelFunc(packOn(original as tf.KernelConfig)));
+  replace('Unpack', (original) => asKernelFunc(unpackOn(original as tf.KernelConfig)));
+  replace('Transpose', (original) => asKernelFunc(transposeOn(original as tf.KernelConfig)));
+  replace('Identity', () => asKernelFunc(identity));
   replace('BatchMatMul', (original) => asKernelFunc(batchMatMulOn(original as tf.KernelConfig)));
 }

@@ -119,6 +119,9 @@ export class Int {
   splat(offset: number = 0): Vector {
     return new Vector(this.at(vectorOpcode(9), 2, offset));
   }
+  toFloat(): Float {
+    return new Float([...this.code, 0xb2]);
+  }
   toDouble(): Double {
     return new Double([...this.code, 0xb8]);
   }
