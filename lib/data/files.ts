@@ -34,7 +34,10 @@ export interface FolderTree {
 }
 
 /** All files in a folder and below; hidden ones and links to folders are left out. */
-export async function walk(folder: string, { depth = 8, most = 2_000_000 } = {}): Promise<FolderTree> {
+export async function walk(
+  folder: string,
+  { depth = 8, most = 2_000_000 }: { readonly depth?: number; readonly most?: number } = {},
+): Promise<FolderTree> {
   const files: string[] = [];
   let incomplete = false;
   const visit = async (relative: string, left: number): Promise<void> => {

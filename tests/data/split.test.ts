@@ -29,7 +29,7 @@ describe('splitDataset', () => {
     fc.assert(
       fc.property(anyLabels, fc.integer(), fc.boolean(), fc.boolean(), (labels, seed, stratify, all) => {
         const set = labelled(labels);
-        const fractions = all ? { a: 0.5, b: 0.2, c: 0.3 } : { a: 0.5, b: 0.2 };
+        const fractions: Record<string, number> = all ? { a: 0.5, b: 0.2, c: 0.3 } : { a: 0.5, b: 0.2 };
         const parts = Object.values(splitDataset(set, fractions, seed, { stratify }));
         const taken = parts.flatMap(ids);
         expect(new Set(taken).size).toBe(taken.length);
