@@ -35,9 +35,66 @@ export interface AnchorSet {
 /**
  * How anchors that leave the image are cut: `none`; `corners` moves their corners onto the image (Caffe SSD's `clip: true`);
  * `center-size` moves a centre outside the image onto its border and cuts width and height to the image's (what
- * ssd.pytorch's `clip: True` does, since it clamps before it turns centre and size into corners).
+ * ssd.pytorch's `clip: True` does, since it clamps before it turns centre and size into corners); `size` cuts width and height
+ * alone (torchvision's `DefaultBoxGenerator`).
  */
-export type AnchorClip = 'none' | 'corners' | 'center-size';
+export type AnchorClip = 'none' | 'corners' | 'center-size' | 'size';
+
+/** One detection map's anchors as `boxAnchors` wants them. */
+export interface BoxAnchorLevel {
+  /** Cells of the detection map. */
+  readonly rows: number;
+  readonly cols: number;
+  /** Pixels from cell to cell, both ways or each. Default: image size / cells. */
+  readonly step?: number | readonly [x: number, y: number];
+  /** Width and height in pixels of each anchor of a cell. */
+  readonly shapes: readonly (readonly [width: number, height: number])[];
+}
+
+/** Everything that fixes a set of anchors. */
+export interface BoxAnchorConfig {
+  readonly imageWidth: number;
+  readonly imageHeight: number;
+  /** From fine to coarse. */
+  readonly levels: readonly BoxAnchorLevel[];
+  /** Where in its cell an anchor's centre lies, in cells: 0.5 is the middle (default), 0 the upper left corner. */
+  readonly offset?: number;
+  /** Default `none`. */
+  readonly clip?: AnchorClip;
+}
+
+/**
+ * Anchors of any shapes around the cells of any maps: what the published sets below are made of. No levels give no anchors.
+ *
+ * Sizes and centres are exact in double precision and rounded once, as corners, to float32.
+ * @throws RangeError naming the level and the value that cannot be.
+ */
+export function boxAnchors(config: BoxAnchorConfig): AnchorSet {
+  const { imageWidth, imageHeight, offset = 0.5, clip = 'none' } = config;
+  positive(imageWidth, 'imageWidth');
+  positive(imageHeight, 'imageHeight');
+  let total = 0;
+  const levels = config.levels.map((level, index): AnchorLevel => {
+    const where = `level ${index}'s`;
+    const rows = wholeNumber(level.rows, `${where} rows`);
+    const cols = wholeNumber(level.cols, `${where} cols`);
+    const { step = [imageWidth / cols, imageHeight / rows], shapes } = level;
+    const [stepX, stepY] = typeof step === 'number' ? [step, step] : step;
+    positive(stepX, `${where} step`);
+    positive(stepY, `${where} step`);
+    for (const [width, height] of shapes) {
+      positive(width, `${where} anchor width`);
+      positive(height, `${where} anchor height`);
+    }
+    const start = total;
+    const count = rows * cols * shapes.length;
+    total += count;
+    return { rows, cols, stepX, stepY, shapes, start, count };
+  });
+  const boxes = new Float32Array(4 * total);
+  for (const level of levels) placeAnchors(boxes, level, offset, clip, imageWidth, imageHeight);
+  return { boxes, levels, imageWidth, imageHeight };
+}
 
 /** The shapes around one level's cells, in SSD's terms (Liu et al., ECCV 2016, section 2.2). */
 export interface SsdAnchorLevel {
@@ -70,36 +127,29 @@ export interface SsdAnchorConfig {
    * or the large square last (Caffe's `min_max_aspect_ratios_order: false`).
    */
   readonly order?: 'squares-first' | 'large-square-last';
+  /** Cuts `minSize` and `maxSize` to whole pixels, as Caffe SSD (which keeps them as integers) and MMDetection do. Default false. */
+  readonly wholeSizes?: boolean;
 }
 
 /**
  * SSD's anchors. Levels without ratios or `maxSize` are allowed; no levels give no anchors.
  *
  * Sizes and centres are exact in double precision and rounded once, as corners, to float32; the references' own float32 steps
- * (Caffe: pixels, then divided by the image size; ssd.pytorch: fractions) differ from this by the last bit or two.
+ * (Caffe: pixels, then divided by the image size; ssd.pytorch: fractions) differ from this by the last bit or two. `ssdPriors`
+ * has their bits.
  * @throws RangeError naming the level and the value that cannot be.
  */
 export function ssdAnchors(config: SsdAnchorConfig): AnchorSet {
-  const {
-    imageWidth,
-    imageHeight,
-    offset = 0.5,
-    flip = true,
-    clip = 'none',
-    order = 'squares-first',
-  } = config;
-  positive(imageWidth, 'imageWidth');
-  positive(imageHeight, 'imageHeight');
-  let total = 0;
-  const levels = config.levels.map((level, index): AnchorLevel => {
+  const { flip = true, order = 'squares-first', wholeSizes = false } = config;
+  const size = (value: number, what: string): number =>
+    positive(wholeSizes ? Math.trunc(value) : value, what);
+  const levels = config.levels.map((level, index): BoxAnchorLevel => {
     const where = `level ${index}'s`;
-    const rows = wholeNumber(level.rows, `${where} rows`);
-    const cols = wholeNumber(level.cols, `${where} cols`);
-    const min = positive(level.minSize, `${where} minSize`);
+    const min = size(level.minSize, `${where} minSize`);
     const small: [number, number][] = [[min, min]];
     const large: [number, number][] = [];
     if (level.maxSize !== undefined) {
-      const side = Math.sqrt(min * positive(level.maxSize, `${where} maxSize`));
+      const side = Math.sqrt(min * size(level.maxSize, `${where} maxSize`));
       large.push([side, side]);
     }
     const others: [number, number][] = [];
@@ -111,22 +161,10 @@ export function ssdAnchors(config: SsdAnchorConfig): AnchorSet {
     }
     const shapes =
       order === 'squares-first' ? [...small, ...large, ...others] : [...small, ...others, ...large];
-    const start = total;
-    const count = rows * cols * shapes.length;
-    total += count;
-    return {
-      rows,
-      cols,
-      stepX: level.step === undefined ? imageWidth / cols : positive(level.step, `${where} step`),
-      stepY: level.step === undefined ? imageHeight / rows : positive(level.step, `${where} step`),
-      shapes,
-      start,
-      count,
-    };
+    return { rows: level.rows, cols: level.cols, step: level.step, shapes };
   });
-  const boxes = new Float32Array(4 * total);
-  for (const level of levels) placeAnchors(boxes, level, offset, clip, imageWidth, imageHeight);
-  return { boxes, levels, imageWidth, imageHeight };
+  const { imageWidth, imageHeight, offset, clip } = config;
+  return boxAnchors({ imageWidth, imageHeight, levels, offset, clip });
 }
 
 function placeAnchors(
@@ -138,17 +176,18 @@ function placeAnchors(
   imageHeight: number,
 ): void {
   const { rows, cols, stepX, stepY, shapes, start } = level;
-  const bounded = clip === 'center-size';
-  const bound = (value: number, limit: number): number =>
+  const bound = (value: number, limit: number, bounded: boolean): number =>
     bounded ? Math.min(Math.max(value, 0), limit) : value;
+  const boundCentre = clip === 'center-size';
+  const boundSize = boundCentre || clip === 'size';
   let at = 4 * start;
   for (let row = 0; row < rows; row++) {
-    const cy = bound((row + offset) * stepY, imageHeight);
+    const cy = bound((row + offset) * stepY, imageHeight, boundCentre);
     for (let col = 0; col < cols; col++) {
-      const cx = bound((col + offset) * stepX, imageWidth);
+      const cx = bound((col + offset) * stepX, imageWidth, boundCentre);
       for (const shape of shapes) {
-        const w = bound(shape[0], imageWidth);
-        const h = bound(shape[1], imageHeight);
+        const w = bound(shape[0], imageWidth, boundSize);
+        const h = bound(shape[1], imageHeight, boundSize);
         const corners = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2];
         for (let i = 0; i < 4; i++) {
           const limit = i % 2 === 0 ? imageWidth : imageHeight;

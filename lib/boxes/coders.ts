@@ -7,9 +7,12 @@
  */
 import { type BoxArray, boxCount } from './geometry';
 
-/** What the four deltas are divided by; `weights` of other code bases are their reciprocals. */
+/** What distinguishes one model's coder from another's; `ssdCoder` and its like below are the published ones. */
 export interface BoxCoderOptions {
-  /** SSD: 0.1, 0.1, 0.2, 0.2 (the default). EfficientDet and RetinaNet: 1, 1, 1, 1. */
+  /**
+   * What tx, ty, tw and th are divided by, in this order whatever `order` is. SSD: 0.1, 0.1, 0.2, 0.2 (the default). EfficientDet,
+   * RetinaNet and RPN: 1, 1, 1, 1.
+   */
   readonly variances?: readonly [number, number, number, number];
   /** Faster R-CNN's way to say the same: 10, 10, 5, 5 are SSD's variances. Give one or the other. */
   readonly weights?: readonly [number, number, number, number];
@@ -19,14 +22,17 @@ export interface BoxCoderOptions {
    * limit (`Infinity`).
    */
   readonly maxLogScale?: number;
+  /** How a prediction lists its four numbers: `xywh` is tx, ty, tw, th (the default), `yxhw` is EfficientDet's ty, tx, th, tw. */
+  readonly order?: 'xywh' | 'yxhw';
 }
 
 /** Encodes boxes relative to anchors and decodes predictions. */
 export interface BoxCoder {
   readonly variances: readonly [number, number, number, number];
   readonly maxLogScale: number;
+  readonly order: 'xywh' | 'yxhw';
   /**
-   * Deltas `[N, 4]` (tx, ty, tw, th) of box i relative to anchor i. Empty in, empty out.
+   * Deltas `[N, 4]` (tx, ty, tw, th, or in the coder's own order) of box i relative to anchor i. Empty in, empty out.
    * @throws RangeError when a box or an anchor has no area (its logarithm would be infinite), naming its index.
    */
   encode(boxes: BoxArray, anchors: BoxArray): Float32Array;
@@ -64,7 +70,9 @@ export function createBoxCoder(options: BoxCoderOptions = {}): BoxCoder {
       `createBoxCoder: variances must be four positive numbers, got ${variances.join(', ')}`,
     );
   }
-  const maxLogScale = options.maxLogScale ?? Math.log(1000 / 16);
+  const { maxLogScale = Math.log(1000 / 16), order = 'xywh' } = options;
+  // Where a delta's x, y, w and h stand.
+  const [x, y, w, h] = order === 'xywh' ? [0, 1, 2, 3] : [1, 0, 3, 2];
 
   const encodeInto: BoxCoder['encodeInto'] = (out, at, boxes, box, anchors, anchor) => {
     const b = 4 * box;
@@ -76,10 +84,10 @@ export function createBoxCoder(options: BoxCoderOptions = {}): BoxCoder {
     const bh = boxes[b + 3] - boxes[b + 1];
     if (!(aw > 0 && ah > 0)) throw noArea('anchor', anchor, anchors);
     if (!(bw > 0 && bh > 0)) throw noArea('box', box, boxes);
-    out[o] = (boxes[b] + boxes[b + 2] - anchors[a] - anchors[a + 2]) / 2 / aw / v0;
-    out[o + 1] = (boxes[b + 1] + boxes[b + 3] - anchors[a + 1] - anchors[a + 3]) / 2 / ah / v1;
-    out[o + 2] = Math.log(bw / aw) / v2;
-    out[o + 3] = Math.log(bh / ah) / v3;
+    out[o + x] = (boxes[b] + boxes[b + 2] - anchors[a] - anchors[a + 2]) / 2 / aw / v0;
+    out[o + y] = (boxes[b + 1] + boxes[b + 3] - anchors[a + 1] - anchors[a + 3]) / 2 / ah / v1;
+    out[o + w] = Math.log(bw / aw) / v2;
+    out[o + h] = Math.log(bh / ah) / v3;
   };
 
   const decodeInto: BoxCoder['decodeInto'] = (out, at, deltas, delta, anchors, anchor) => {
@@ -88,19 +96,20 @@ export function createBoxCoder(options: BoxCoderOptions = {}): BoxCoder {
     const o = 4 * at;
     const aw = anchors[a + 2] - anchors[a];
     const ah = anchors[a + 3] - anchors[a + 1];
-    const cx = (anchors[a] + anchors[a + 2]) / 2 + deltas[d] * v0 * aw;
-    const cy = (anchors[a + 1] + anchors[a + 3]) / 2 + deltas[d + 1] * v1 * ah;
-    const w = aw * Math.exp(Math.min(deltas[d + 2] * v2, maxLogScale));
-    const h = ah * Math.exp(Math.min(deltas[d + 3] * v3, maxLogScale));
-    out[o] = cx - w / 2;
-    out[o + 1] = cy - h / 2;
-    out[o + 2] = cx + w / 2;
-    out[o + 3] = cy + h / 2;
+    const cx = (anchors[a] + anchors[a + 2]) / 2 + deltas[d + x] * v0 * aw;
+    const cy = (anchors[a + 1] + anchors[a + 3]) / 2 + deltas[d + y] * v1 * ah;
+    const halfWidth = (aw * Math.exp(Math.min(deltas[d + w] * v2, maxLogScale))) / 2;
+    const halfHeight = (ah * Math.exp(Math.min(deltas[d + h] * v3, maxLogScale))) / 2;
+    out[o] = cx - halfWidth;
+    out[o + 1] = cy - halfHeight;
+    out[o + 2] = cx + halfWidth;
+    out[o + 3] = cy + halfHeight;
   };
 
   return {
     variances,
     maxLogScale,
+    order,
     encodeInto,
     decodeInto,
     encode(boxes, anchors) {
@@ -117,6 +126,25 @@ export function createBoxCoder(options: BoxCoderOptions = {}): BoxCoder {
     },
   };
 }
+
+/** SSD's: variances 0.1, 0.1, 0.2, 0.2. */
+export const ssdCoder: BoxCoder = createBoxCoder();
+/** RetinaNet's, and that of Faster R-CNN's region proposals: unscaled (torchvision's `BoxCoder` with weights 1, 1, 1, 1). */
+export const retinaNetCoder: BoxCoder = createBoxCoder({ weights: [1, 1, 1, 1] });
+/** That of Faster R-CNN's box head: weights 10, 10, 5, 5 (torchvision, Detectron2). */
+export const fasterRcnnCoder: BoxCoder = createBoxCoder({ weights: [10, 10, 5, 5] });
+/** Cascade R-CNN's (Cai and Vasconcelos, CVPR 2018), a coder a stage: later stages tell finer differences. */
+export const cascadeCoders: readonly BoxCoder[] = [
+  fasterRcnnCoder,
+  createBoxCoder({ weights: [20, 20, 10, 10] }),
+  createBoxCoder({ weights: [30, 30, 15, 15] }),
+];
+/** EfficientDet's (the authors' release): unscaled, ty, tx, th, tw, sizes without limit. */
+export const efficientDetCoder: BoxCoder = createBoxCoder({
+  variances: [1, 1, 1, 1],
+  maxLogScale: Infinity,
+  order: 'yxhw',
+});
 
 function pairs(values: Float32Array, anchors: BoxArray, what: string): number {
   const n = boxCount(values);

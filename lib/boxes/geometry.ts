@@ -137,6 +137,22 @@ export function isDegenerate([x1, y1, x2, y2]: Box): boolean {
   return !(w > 0 && h > 0 && w < Infinity && h < Infinity);
 }
 
+/**
+ * Indices, ascending, of the xyxy boxes whose width and height are both at least `minSize` (torchvision's
+ * `remove_small_boxes`). NaN is small. Empty in, empty out.
+ */
+export function boxesOfSize(boxes: BoxArray, minSize: number): Int32Array {
+  const n = boxCount(boxes);
+  const kept = new Int32Array(n);
+  let count = 0;
+  for (let i = 0; i < n; i++) {
+    const w = boxes[4 * i + 2] - boxes[4 * i];
+    const h = boxes[4 * i + 3] - boxes[4 * i + 1];
+    if (w >= minSize && h >= minSize) kept[count++] = i;
+  }
+  return kept.slice(0, count);
+}
+
 /** Area of the overlap of two xyxy boxes; 0 when they only touch or either is degenerate. */
 export function intersectionArea(a: Box, b: Box): number {
   if (!(a[2] > a[0] && a[3] > a[1] && b[2] > b[0] && b[3] > b[1])) return 0;

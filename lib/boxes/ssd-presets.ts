@@ -1,4 +1,7 @@
-/** The anchors of the published SSD models (Liu et al., ECCV 2016, and the authors' Caffe configuration). */
+/**
+ * The anchors of the published SSD models (Liu et al., ECCV 2016, and the authors' Caffe configuration). Sizes are cut to whole
+ * pixels, as Caffe's layer does.
+ */
 import type { SsdAnchorConfig, SsdAnchorLevel } from './anchors';
 
 /** The rule behind the published sizes. */
@@ -50,7 +53,7 @@ function preset(
       ratios: ratios[k],
     };
   });
-  return { imageWidth: rule.imageSize, imageHeight: rule.imageSize, levels };
+  return { imageWidth: rule.imageSize, imageHeight: rule.imageSize, levels, wholeSizes: true };
 }
 
 const cells300 = [38, 19, 10, 5, 3, 1];
@@ -76,7 +79,7 @@ export const ssd300Coco: SsdAnchorConfig = preset(
   ratios300,
 );
 
-/** SSD512 on VOC: 24564 anchors, from 35.84 to 537.6 pixels. */
+/** SSD512 on VOC: 24564 anchors, from 35.84 to 537.6 pixels, of which Caffe makes 35 to 537. */
 export const ssd512Voc: SsdAnchorConfig = preset(
   { imageSize: 512, minPercent: 15, maxPercent: 90, firstPercent: 7 },
   cells512,
@@ -84,7 +87,7 @@ export const ssd512Voc: SsdAnchorConfig = preset(
   ratios512,
 );
 
-/** SSD512 on COCO: 24564 anchors, from 20.48 to 542.72 pixels. */
+/** SSD512 on COCO: 24564 anchors, from 20.48 to 542.72 pixels, of which Caffe makes 20 to 542. */
 export const ssd512Coco: SsdAnchorConfig = preset(
   { imageSize: 512, minPercent: 10, maxPercent: 90, firstPercent: 4 },
   cells512,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type AnchorSet, gridAnchors, ssdAnchors, type SsdAnchorConfig } from '../../lib/boxes/anchors';
 import { toBoxes } from '../../lib/boxes/geometry';
+import { caffePriors, pytorchPriors } from '../../lib/boxes/ssd-priors';
 import { ssd300Coco, ssd300Voc, ssd512Coco, ssd512Voc, ssdSizes } from '../../lib/boxes/ssd-presets';
 import type { Box } from '../../lib/boxes/types';
 
@@ -13,7 +14,12 @@ interface Summary {
 }
 const fixtures = JSON.parse(
   readFileSync(path.join(__dirname, 'fixtures', 'ssd-priors.json'), 'utf8'),
-) as Record<string, Record<'none' | 'noneByPytorch' | 'corners' | 'size', Summary>>;
+) as Record<
+  string,
+  Record<'none' | 'noneByPytorch' | 'corners' | 'size', Summary> & {
+    fractions: Record<'caffe' | 'caffeClipped' | 'pytorch' | 'pytorchClipped', Box[]>;
+  }
+>;
 const presets: Record<string, SsdAnchorConfig> = { ssd300Voc, ssd300Coco, ssd512Voc, ssd512Coco };
 
 function expectAnchors(anchors: AnchorSet, expected: Summary): void {
@@ -40,10 +46,32 @@ describe('SSD anchors', () => {
 
   test.each(Object.keys(presets))('%s equals the reference under every clipping', (name) => {
     expectAnchors(ssdAnchors(presets[name]), fixtures[name].none);
-    expectAnchors(ssdAnchors(presets[name]), fixtures[name].noneByPytorch);
     expectAnchors(ssdAnchors({ ...presets[name], clip: 'corners' }), fixtures[name].corners);
-    expectAnchors(ssdAnchors({ ...presets[name], clip: 'center-size' }), fixtures[name].size);
+    const exact = { ...presets[name], wholeSizes: false };
+    expectAnchors(ssdAnchors(exact), fixtures[name].noneByPytorch);
+    expectAnchors(ssdAnchors({ ...exact, clip: 'center-size' }), fixtures[name].size);
     expect(fixtures[name].corners.every397th).not.toEqual(fixtures[name].size.every397th);
+  });
+
+  test.each(Object.keys(presets))("%s as the references' fractions, to the last bit", (name) => {
+    const { caffe, caffeClipped, pytorch, pytorchClipped } = fixtures[name].fractions;
+    const everyOther = (priors: Float32Array): Box[] => toBoxes(priors).filter((_, i) => i % 397 === 0);
+    const config = presets[name];
+    expect(everyOther(caffePriors(config))).toEqual(caffe);
+    expect(everyOther(caffePriors({ ...config, clip: 'corners' }))).toEqual(caffeClipped);
+    expect(everyOther(pytorchPriors(config))).toEqual(pytorch);
+    expect(everyOther(pytorchPriors({ ...config, clip: 'center-size' }))).toEqual(pytorchClipped);
+    expect(caffePriors({ ...config, levels: [] }).length).toBe(0);
+    expect(() => pytorchPriors({ ...config, imageHeight: 200 })).toThrow('the image must be square');
+  });
+
+  test('whole pixels, as Caffe has them, or exact sizes', () => {
+    const sides = (config: SsdAnchorConfig): number[] =>
+      ssdAnchors(config).levels.map(({ shapes }) => shapes[0][0]);
+    expect(sides(ssd512Voc)).toEqual([35, 76, 153, 230, 307, 384, 460]);
+    expect(sides({ ...ssd512Voc, wholeSizes: false })).toEqual([
+      35.84, 76.8, 153.6, 230.4, 307.2, 384, 460.8,
+    ]);
   });
 
   test('sizes follow from the percentages', () => {

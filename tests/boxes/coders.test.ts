@@ -1,10 +1,18 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createBoxCoder } from '../../lib/boxes/coders';
+import {
+  cascadeCoders,
+  createBoxCoder,
+  efficientDetCoder,
+  fasterRcnnCoder,
+  retinaNetCoder,
+  ssdCoder,
+} from '../../lib/boxes/coders';
 import { toBoxArray, toBoxes } from '../../lib/boxes/geometry';
 import type { Box } from '../../lib/boxes/types';
 import { createRandom } from '../../lib/tensor/random';
+import { fixture as detection } from './detection-fixture';
 
 const { coder: fixture } = JSON.parse(
   readFileSync(path.join(__dirname, 'fixtures', 'boxes.json'), 'utf8'),
@@ -88,5 +96,32 @@ describe('box coder', () => {
       'four positive numbers, got 1, 1, 0, 1',
     );
     expect(() => createBoxCoder({ variances: [1, 1, 1, 1], weights: [1, 1, 1, 1] })).toThrow('not both');
+  });
+});
+
+describe('published coders', () => {
+  const boxes = toBoxArray(detection.coders.boxes);
+  const anchors = toBoxArray(detection.coders.anchors);
+
+  test.each(detection.coders.cases)("equal torchvision's BoxCoder, weights $weights", (expected) => {
+    const coder = { 10: fasterRcnnCoder, 1: retinaNetCoder, 30: cascadeCoders[2] }[expected.weights[0]]!;
+    expectClose(coder.encode(boxes, anchors), expected.encoded as unknown as Box[]);
+    expectClose(coder.decode(toBoxArray(detection.coders.deltas), anchors), expected.decoded);
+  });
+
+  test("EfficientDet's lists y before x, and limits nothing", () => {
+    const { deltas, encoded, decoded } = detection.coders.efficientDet;
+    expectClose(efficientDetCoder.encode(boxes, anchors), encoded as unknown as Box[]);
+    expectClose(efficientDetCoder.decode(toBoxArray(deltas as unknown as Box[]), anchors), decoded);
+    const [anchor, box] = [toBoxArray([[0, 0, 10, 20]]), toBoxArray([[1, 4, 11, 24]])];
+    const [ty, tx] = efficientDetCoder.encode(box, anchor);
+    expect([ty, tx]).toEqual([Math.fround(4 / 20), Math.fround(1 / 10)]);
+    const wide = efficientDetCoder.decode(Float32Array.of(0, 0, 0, 6), anchor);
+    expect(wide[2] - wide[0]).toBeCloseTo(10 * Math.exp(6), 2);
+  });
+
+  test("SSD's is the default; the cascade's stages start with Faster R-CNN's", () => {
+    expect(ssdCoder.variances).toEqual([0.1, 0.1, 0.2, 0.2]);
+    expect(cascadeCoders.map(({ variances }) => 1 / variances[0])).toEqual([10, 20, 30]);
   });
 });

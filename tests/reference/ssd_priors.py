@@ -1,11 +1,15 @@
 """SSD's prior boxes by the published rules, in scalar Python: the two ways of writing them down, Caffe's and PyTorch's.
 
-Writes tests/boxes/fixtures/ssd-priors.json: for each model every 397th prior and, for all of them, sums a level.
+Writes tests/boxes/fixtures/ssd-priors.json: for each model every 397th prior and, for all of them, sums a level; and every 397th
+prior as the fractions in float32 that each of the two computes.
+Run with NumPy installed:  python tests/reference/ssd_priors.py
 """
 
 import json
 import math
 import os
+
+import numpy as np
 
 RATIOS_300 = [[2], [2, 3], [2, 3], [2, 3], [2], [2]]
 RATIOS_512 = [[2], [2, 3], [2, 3], [2, 3], [2, 3], [2], [2]]
@@ -46,9 +50,10 @@ MODELS = {
 
 
 def caffe(model, clip):
-    """Corners as fractions of the image; clip cuts the corners. Returns a list a level, in pixels."""
+    """Corners as fractions of the image, sizes as integers; clip cuts the corners. Returns a list a level, in pixels."""
     levels = []
     size = model['size']
+    model = {**model, 'min': [int(v) for v in model['min']], 'max': [int(v) for v in model['max']]}
     for k, cells in enumerate(model['maps']):
         ratios = [1.0]
         for r in model['ratios'][k]:
@@ -95,6 +100,47 @@ def pytorch(model, clip):
     return levels
 
 
+def caffe_fractions(model, clip):
+    """The layer's arithmetic: float variables, double expressions where a literal is a double, float32 results."""
+    f32 = np.float32
+    size = model['size']
+    priors = []
+    for k, cells in enumerate(model['maps']):
+        low, high = int(model['min'][k]), int(model['max'][k])
+        ratios = []
+        for r in model['ratios'][k]:
+            ratios += [f32(r), f32(1.0 / float(f32(r)))]
+        shapes = [(f32(low), f32(low)), (f32(math.sqrt(low * high)),) * 2]
+        shapes += [(f32(low * math.sqrt(float(r))), f32(low / math.sqrt(float(r)))) for r in ratios]
+        for h in range(cells):
+            for w in range(cells):
+                x, y = (float(f32((v + 0.5) * model['steps'][k])) for v in (w, h))
+                for bw, bh in shapes:
+                    half_w, half_h = float(bw) / 2.0, float(bh) / 2.0
+                    box = [f32(v / size) for v in (x - half_w, y - half_h, x + half_w, y + half_h)]
+                    priors.append([float(min(max(v, f32(0)), f32(1))) if clip else float(v) for v in box])
+    return priors
+
+
+def pytorch_fractions(model, clip):
+    """Doubles until the tensor is made; the tensor is clamped."""
+    size = model['size']
+    priors = []
+    for k, cells in enumerate(model['maps']):
+        f_k = size / model['steps'][k]
+        s_k = model['min'][k] / size
+        large = math.sqrt(s_k * (model['max'][k] / size))
+        shapes = [(s_k, s_k), (large, large)]
+        for r in model['ratios'][k]:
+            shapes += [(s_k * math.sqrt(r), s_k / math.sqrt(r)), (s_k / math.sqrt(r), s_k * math.sqrt(r))]
+        for i in range(cells):
+            for j in range(cells):
+                for w, h in shapes:
+                    prior = [np.float32(v) for v in ((j + 0.5) / f_k, (i + 0.5) / f_k, w, h)]
+                    priors.append([float(min(max(v, 0), 1)) if clip else float(v) for v in prior])
+    return priors
+
+
 def summary(levels):
     flat = [p for level in levels for p in level]
     return {
@@ -112,6 +158,12 @@ def main():
             'noneByPytorch': summary(pytorch(model, False)),
             'corners': summary(caffe(model, True)),
             'size': summary(pytorch(model, True)),
+            'fractions': {
+                'caffe': caffe_fractions(model, False)[::397],
+                'caffeClipped': caffe_fractions(model, True)[::397],
+                'pytorch': pytorch_fractions(model, False)[::397],
+                'pytorchClipped': pytorch_fractions(model, True)[::397],
+            },
         }
     path = os.path.join(os.path.dirname(__file__), '..', 'boxes', 'fixtures', 'ssd-priors.json')
     with open(path, 'w') as file:
