@@ -2,9 +2,11 @@
  * Non-maximum suppression: of boxes that cover the same object, keep the one with the highest score.
  *
  * A box is suppressed when its IoU with a kept box is above the threshold (equal is kept), as in Caffe, ssd.pytorch and
- * torchvision. Boxes with equal scores are taken in the order of their index. Scores that are NaN are never kept.
+ * torchvision; IoU is rounded as torchvision's kernel rounds it. Boxes with equal scores are taken in the order of their index.
+ * Scores that are NaN are never kept.
  */
 import { type BoxArray, boxCount } from './geometry';
+import { topScores } from './score-order';
 import { suppress } from './suppression';
 
 /** Options of `nms`. */
@@ -31,6 +33,59 @@ export function nms(boxes: BoxArray, scores: Float32Array, options: NmsOptions =
   const { iouThreshold = 0.5, scoreThreshold = -Infinity, topK = n, maxOutput = n } = options;
   const order = topScores(scores, 0, 1, n, scoreThreshold, topK);
   return suppress(boxes, 0, 1, order, iouThreshold, maxOutput);
+}
+
+/** Options of `batchedNms`. */
+export interface BatchedNmsOptions extends NmsOptions {
+  /** Default 0.5. */
+  readonly iouThreshold?: number;
+  /** Only this many of the highest scores of each group take part. Default: all. */
+  readonly topK?: number;
+  /** At most this many are kept of all groups together. Default: all. */
+  readonly maxOutput?: number;
+}
+
+/**
+ * NMS in which only boxes of one group suppress each other (torchvision's `batched_nms`): groups are classes, pyramid levels, or
+ * images. Indices of the kept boxes of all groups, highest score first. Empty in, empty out.
+ * @param boxes `[N, 4]` xyxy
+ * @param scores `[N]`
+ * @param groups `[N]`, any whole numbers
+ */
+export function batchedNms(
+  boxes: BoxArray,
+  scores: Float32Array,
+  groups: Int32Array,
+  options: BatchedNmsOptions = {},
+): Int32Array {
+  const n = boxCount(boxes);
+  if (scores.length !== n || groups.length !== n) {
+    throw new RangeError(
+      `batchedNms: ${n} boxes, but ${scores.length} scores and ${groups.length} groups; give one of each a box`,
+    );
+  }
+  const { iouThreshold = 0.5, scoreThreshold = -Infinity, topK = n, maxOutput = n } = options;
+  const order = topScores(scores, 0, 1, n, scoreThreshold, n);
+  // A group's boxes, still in the order of their scores, lie one behind the other.
+  const numbers = new Map<number, number>();
+  const group = Int32Array.from(order, (i) => {
+    const known = numbers.get(groups[i]);
+    if (known !== undefined) return known;
+    numbers.set(groups[i], numbers.size);
+    return numbers.size - 1;
+  });
+  const ends = new Int32Array(numbers.size);
+  for (const g of group) ends[g]++;
+  for (let g = 1; g < ends.length; g++) ends[g] += ends[g - 1];
+  const sorted = new Int32Array(order.length);
+  for (let k = order.length - 1; k >= 0; k--) sorted[--ends[group[k]]] = order[k];
+  const kept = new Uint8Array(n);
+  for (let g = 0; g < ends.length; g++) {
+    const last = g + 1 < ends.length ? ends[g + 1] : sorted.length;
+    const members = sorted.subarray(ends[g], Math.min(last, ends[g] + topK));
+    for (const i of suppress(boxes, 0, 1, members, iouThreshold, maxOutput)) kept[i] = 1;
+  }
+  return order.filter((i) => kept[i] === 1).slice(0, Math.max(0, maxOutput));
 }
 
 /** Options of `classwiseNms`; the defaults are the Caffe SSD's. */
@@ -107,65 +162,4 @@ export function classwiseNms(
     labels: Int32Array.from(order, (i) => labels[i]),
     scores: Float32Array.from(order, (i) => values[i]),
   };
-}
-
-/** Reinterprets a score's bits; shared, as every use is over before the next one begins. */
-const floatBits = new Float32Array(1);
-const intBits = new Uint32Array(floatBits.buffer);
-/** Indices a packed key has room for: 53 bits less the 32 of a float. */
-const packedIndices = 2 ** 21;
-
-/**
- * Indices i of the highest `scores[offset + i * stride]` above the threshold, highest first, equal ones by index.
- *
- * A comparator called from the engine's sort costs ten times the sort itself, so score and index are packed into one double
- * whose numeric order is the order wanted: the float's bits, made monotonic and descending, times 2^21, plus the index.
- */
-export function topScores(
-  scores: Float32Array,
-  offset: number,
-  stride: number,
-  count: number,
-  threshold: number,
-  topK: number,
-): Int32Array {
-  // Without a limit (-Infinity), scores of -Infinity take part too; NaN never does.
-  const unlimited = threshold === -Infinity;
-  const passes = (score: number): boolean => score > threshold || (unlimited && score === -Infinity);
-  let n = 0;
-  for (let i = 0, at = offset; i < count; i++, at += stride) if (passes(scores[at])) n++;
-  if (count > packedIndices) return topScoresOfMillions(scores, offset, stride, count, topK, n, passes);
-  const keys = new Float64Array(n);
-  n = 0;
-  for (let i = 0, at = offset; i < count; i++, at += stride) {
-    const score = scores[at];
-    if (!passes(score)) continue;
-    floatBits[0] = score + 0; // -0 and 0 are equal scores
-    const bits = intBits[0];
-    // Positive floats order like their bits; negative ones the other way round. Descending: the complement.
-    const descending = bits & 0x80000000 ? bits : ~(bits | 0x80000000) >>> 0;
-    keys[n++] = descending * packedIndices + i;
-  }
-  keys.sort();
-  const kept = new Int32Array(Math.max(0, Math.min(n, topK)));
-  for (let k = 0; k < kept.length; k++) kept[k] = keys[k] % packedIndices;
-  return kept;
-}
-
-function topScoresOfMillions(
-  scores: Float32Array,
-  offset: number,
-  stride: number,
-  count: number,
-  topK: number,
-  n: number,
-  passes: (score: number) => boolean,
-): Int32Array {
-  const indices = new Int32Array(n);
-  n = 0;
-  for (let i = 0, at = offset; i < count; i++, at += stride) {
-    if (passes(scores[at])) indices[n++] = i;
-  }
-  indices.sort((a, b) => scores[offset + b * stride] - scores[offset + a * stride] || a - b);
-  return indices.slice(0, Math.max(0, topK));
 }

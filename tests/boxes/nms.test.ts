@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { iou, toBoxArray } from '../../lib/boxes/geometry';
-import { classwiseNms, nms, topScores } from '../../lib/boxes/nms';
+import { batchedNms, classwiseNms, nms } from '../../lib/boxes/nms';
+import { topScores } from '../../lib/boxes/score-order';
 import type { Box } from '../../lib/boxes/types';
 import { createRandom } from '../../lib/tensor/random';
+import { fixture } from './detection-fixture';
 
 const fixtures = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'boxes.json'), 'utf8')) as {
   nms: { boxes: Box[]; scores: number[]; threshold: number; kept: number[] }[];
@@ -42,11 +44,12 @@ describe('nms', () => {
     expect([...nms(boxes, scores, { iouThreshold: 0.9 })]).toEqual([0, 1, 2]);
   });
 
-  test('score threshold is exclusive; topK cuts before, maxOutput after', () => {
+  test('score threshold is exclusive, also where float32 rounds it up; topK cuts before, maxOutput after', () => {
     const boxes = toBoxArray([0, 0, 20, 40].map((x): Box => [x, 0, x + 10, 10]));
     const scores = Float32Array.of(0.5, 0.75, 0.25, 0.125);
     expect([...nms(boxes, scores)]).toEqual([1, 2, 3]);
     expect([...nms(boxes, scores, { scoreThreshold: 0.25 })]).toEqual([1]);
+    expect([...nms(boxes, Float32Array.of(0.3, 0.1, 0.7, 0.4), { scoreThreshold: 0.3 })]).toEqual([2, 3]);
     expect([...nms(boxes, scores, { topK: 2 })]).toEqual([1]);
     expect([...nms(boxes, scores, { maxOutput: 2 })]).toEqual([1, 2]);
     expect([...nms(boxes, scores, { maxOutput: 0 })]).toEqual([]);
@@ -97,6 +100,74 @@ describe('nms', () => {
     boxes.set([0, 0, 10, 10], 4);
     boxes.set([0, 0, 10, 10], 8);
     expect(nms(boxes, scores).length).toBe(1199);
+  });
+});
+
+describe('against torchvision', () => {
+  const boxes = toBoxArray(fixture.suppression.boxes);
+  const scores = Float32Array.from(fixture.suppression.scores);
+  const classes = Int32Array.from(fixture.suppression.classes);
+
+  test.each(fixture.suppression.cases)(
+    'nms and batched_nms, IoU $threshold',
+    ({ threshold, nms: kept, batched }) => {
+      expect([...nms(boxes, scores, { iouThreshold: threshold })]).toEqual(kept);
+      expect([...batchedNms(boxes, scores, classes, { iouThreshold: threshold })]).toEqual(batched);
+    },
+  );
+
+  test('IoU is rounded to float32 as there: a third of 3 is just above 1/3', () => {
+    const two = toBoxArray([
+      [0, 0, 3, 1],
+      [0, 0, 1, 1],
+    ]);
+    expect([...nms(two, Float32Array.of(1, 0.5), { iouThreshold: 1 / 3 })]).toEqual([0]);
+    expect([...nms(two, Float32Array.of(1, 0.5), { iouThreshold: Math.fround(1 / 3) })]).toEqual([0, 1]);
+  });
+});
+
+describe('batched nms', () => {
+  test('groups do not suppress each other; any numbers, in any order', () => {
+    const boxes = new Float32Array(20).map((_, i) => [0, 0, 10, 10][i % 4]);
+    const scores = Float32Array.of(0.1, 0.5, 0.3, 0.2, 0.4);
+    expect([...batchedNms(boxes, scores, Int32Array.of(7, -3, 7, 7, -3))]).toEqual([1, 2]);
+    expect([...batchedNms(boxes, scores, Int32Array.of(1, 2, 3, 4, 5))]).toEqual([1, 4, 2, 3, 0]);
+    expect([...batchedNms(boxes, scores, Int32Array.of(1, 2, 3, 4, 5), { maxOutput: 2 })]).toEqual([1, 4]);
+    expect([...batchedNms(boxes, scores, new Int32Array(5), { iouThreshold: 1, topK: 3 })]).toEqual([
+      1, 4, 2,
+    ]);
+    expect([...batchedNms(boxes, scores, Int32Array.of(1, 2, 3, 4, 5), { scoreThreshold: 0.3 })]).toEqual([
+      1, 4,
+    ]);
+  });
+
+  test('equals suppression of one group after the other', () => {
+    const random = createRandom('groups');
+    const n = 2500;
+    const boxes = Float32Array.from({ length: 4 * n }, (_, i) =>
+      i % 4 < 2 ? random.uniform(0, 60) : random.uniform(60, 120),
+    );
+    const scores = Float32Array.from({ length: n }, () => random.integer(400) / 400);
+    const groups = Int32Array.from({ length: n }, () => random.integer(5));
+    const expected = [0, 1, 2, 3, 4].flatMap((g) => {
+      const members = [...groups.keys()].filter((i) => groups[i] === g);
+      const own = Float32Array.from(members.flatMap((i) => [...boxes.subarray(4 * i, 4 * i + 4)]));
+      const kept = nms(
+        own,
+        Float32Array.from(members, (i) => scores[i]),
+      );
+      return [...kept].map((k) => members[k]);
+    });
+    expected.sort((i, j) => scores[j] - scores[i] || i - j);
+    expect([...batchedNms(boxes, scores, groups)]).toEqual(expected);
+    expect(expected.length).toBeLessThan(n);
+  });
+
+  test('empty, and lengths that differ', () => {
+    expect(batchedNms(none, none, new Int32Array(0))).toEqual(new Int32Array(0));
+    expect(() => batchedNms(new Float32Array(4), new Float32Array(1), new Int32Array(2))).toThrow(
+      '1 boxes, but 1 scores and 2 groups',
+    );
   });
 });
 
