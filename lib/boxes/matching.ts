@@ -1,10 +1,15 @@
 /**
- * Which anchor is responsible for which object: SSD's matching (Liu et al., ECCV 2016, section 2.2).
+ * Which anchor is responsible for which object.
  *
- * An anchor is positive for the object it overlaps most if their IoU is at least 0.5 ("per prediction"); besides, every object
- * gets the anchor it overlaps most, whatever the IoU, so that none is lost ("bipartite").
+ * SSD (Liu et al., ECCV 2016, section 2.2): an anchor is positive for the object it overlaps most if their IoU is at least 0.5
+ * ("per prediction"); besides, every object gets the anchor it overlaps most, whatever the IoU, so that none is lost
+ * ("bipartite"). RetinaNet, Faster R-CNN and EfficientDet have other thresholds and other ways to lose no object:
+ * `retinaNetMatching` and its like below are their options.
+ *
+ * IoU is computed in float32, step by step as torchvision's `box_iou` and the EfficientDet release do, so that a threshold or a tie
+ * that rounding decides is decided as there.
  */
-import { areasInDouble, type BoxArray, boxCount } from './geometry';
+import { type BoxArray, boxCount } from './geometry';
 import type { GroundTruth } from './types';
 
 /** Label of an anchor that must learn to say "nothing here". */
@@ -24,11 +29,17 @@ export interface MatchOptions {
    *   the same, the later object takes it, and the earlier one keeps only what its IoU earns;
    * - `greedy` (Caffe SSD): the pair with the highest IoU of all is matched and both leave the pool, until no object is left; so
    *   every object gets one of its own;
-   * - `none`: only IoU counts, and objects that fit no anchor are not learnt.
+   * - `low-quality` (torchvision's `Matcher` with low-quality matches: RetinaNet, region proposals): every anchor whose IoU with
+   *   some object is the highest which that object has, ties included, is positive, and for the object that it overlaps most
+   *   itself, which may be another one;
+   * - `force` (the EfficientDet release's `ArgMaxMatcher`): each takes its best anchor, the lower index when tied; where two want
+   *   the same, the earlier object has it, and the later one keeps only what its IoU earns;
+   * - `none` (Faster R-CNN's box head): only IoU counts, and objects that fit no anchor are not learnt.
    *
-   * Departure from ssd.pytorch: an object that overlaps no anchor at all stays unmatched, where ssd.pytorch gives it anchor 0.
+   * Departure from all of them: an object that overlaps no anchor at all stays unmatched. ssd.pytorch, torchvision's SSD and
+   * EfficientDet give it anchor 0; torchvision's low-quality matches make every anchor beside it positive.
    */
-  readonly bipartite?: 'independent' | 'greedy' | 'none';
+  readonly bipartite?: 'independent' | 'greedy' | 'low-quality' | 'force' | 'none';
   /**
    * What becomes of objects marked difficult: `use` (default; SSD on VOC) them like others, `drop` them, or `ignore`: they match
    * nothing, and unmatched anchors with `positiveIou` or more on them are ignored.
@@ -37,6 +48,19 @@ export interface MatchOptions {
   /** The same for crowds, whose overlap is counted relative to the anchor's area as COCO does. Default `drop`. */
   readonly crowd?: 'use' | 'drop' | 'ignore';
 }
+
+/** RetinaNet's (Lin et al., ICCV 2017, section 4; torchvision): positive from 0.5, background below 0.4, ignored between. */
+export const retinaNetMatching: MatchOptions = {
+  positiveIou: 0.5,
+  negativeIou: 0.4,
+  bipartite: 'low-quality',
+};
+/** That of region proposals (Ren et al., NeurIPS 2015, section 3.1.2; torchvision): positive from 0.7, background below 0.3. */
+export const rpnMatching: MatchOptions = { positiveIou: 0.7, negativeIou: 0.3, bipartite: 'low-quality' };
+/** That of Faster R-CNN's box head, whose anchors are proposals (torchvision): positive from 0.5, background below. */
+export const roiMatching: MatchOptions = { positiveIou: 0.5, bipartite: 'none' };
+/** EfficientDet's (the authors' release): positive from 0.5, background below, and the best anchor of each object. */
+export const efficientDetMatching: MatchOptions = { positiveIou: 0.5, bipartite: 'force' };
 
 /** The verdict on every anchor. */
 export interface AnchorMatches {
@@ -60,10 +84,14 @@ export function matchAnchors(
   objects: readonly GroundTruth[],
   options: MatchOptions = {},
 ): AnchorMatches {
-  const { positiveIou = 0.5, bipartite = 'independent', difficult = 'use', crowd = 'drop' } = options;
-  const negativeIou = options.negativeIou ?? positiveIou;
+  const { bipartite = 'independent', difficult = 'use', crowd = 'drop' } = options;
+  // In float32, as the IoU that is compared with them.
+  const positiveIou = Math.fround(options.positiveIou ?? 0.5);
+  const negativeIou = Math.fround(options.negativeIou ?? positiveIou);
   if (negativeIou > positiveIou) {
-    throw new RangeError(`matchAnchors: negativeIou ${negativeIou} is above positiveIou ${positiveIou}`);
+    throw new RangeError(
+      `matchAnchors: negativeIou ${options.negativeIou} is above positiveIou ${options.positiveIou ?? 0.5}`,
+    );
   }
   const count = boxCount(anchors);
   const role = ({ difficult: d, crowd: c }: GroundTruth): 'use' | 'drop' | 'ignore' => {
@@ -75,16 +103,16 @@ export function matchAnchors(
     if (role(object) === 'use') used.push(index);
   });
 
-  const areas = areasInDouble(anchors);
-  // The best object of every anchor, and the best anchor of every object. Doubles: 0.5 must not be reached by rounding.
-  const best = new Float64Array(count);
+  const areas = areasInSingle(anchors);
+  // The best object of every anchor, and the best anchor of every object.
+  const best = new Float32Array(count);
   const bestObject = new Int32Array(count).fill(-1);
   const chosen: ObjectAnchors = {
     anchor: new Int32Array(used.length).fill(-1),
-    iou: new Float64Array(used.length),
+    iou: new Float32Array(used.length),
   };
   // Only the greedy rule looks at a pair twice.
-  const overlaps = bipartite === 'greedy' ? new Float64Array(used.length * count) : undefined;
+  const overlaps = bipartite === 'greedy' ? new Float32Array(used.length * count) : undefined;
   for (let u = 0; u < used.length; u++) {
     const row = overlaps?.subarray(u * count, (u + 1) * count);
     let highest = 0;
@@ -113,8 +141,16 @@ export function matchAnchors(
     if (bestObject[a] >= 0 && best[a] >= positiveIou) matched[a] = bestObject[a];
     else if (best[a] >= negativeIou && best[a] > 0) labels[a] = ignoreLabel;
   }
-  if (bipartite !== 'none') {
+  if (bipartite === 'low-quality') {
     for (let u = 0; u < used.length; u++) {
+      forEachOverlap(anchors, areas, objects[used[u]], false, (a, value) => {
+        if (value === chosen.iou[u]) matched[a] = bestObject[a];
+      });
+    }
+  } else if (bipartite !== 'none') {
+    // Of several objects that want an anchor, the last one has it; with `force`, the first one.
+    for (let k = 0; k < used.length; k++) {
+      const u = bipartite === 'force' ? used.length - 1 - k : k;
       const a = chosen.anchor[u];
       if (a < 0) continue;
       matched[a] = used[u];
@@ -139,30 +175,44 @@ export function matchAnchors(
 /** For every object an anchor, -1 where there is none, and their IoU. */
 interface ObjectAnchors {
   readonly anchor: Int32Array;
-  readonly iou: Float64Array;
+  readonly iou: Float32Array;
+}
+
+/** The anchors' areas, each step rounded to float32; 0 for those without area. */
+function areasInSingle(anchors: BoxArray): Float32Array {
+  const areas = new Float32Array(anchors.length / 4);
+  for (let a = 0, k = 0; a < areas.length; a++, k += 4) {
+    const w = Math.fround(anchors[k + 2] - anchors[k]);
+    const h = Math.fround(anchors[k + 3] - anchors[k + 1]);
+    if (w > 0 && h > 0) areas[a] = w * h;
+  }
+  return areas;
 }
 
 /** Calls `visit` with every anchor that an object overlaps and by how much: IoU, or relative to the anchor's area. */
 function forEachOverlap(
   anchors: BoxArray,
-  areas: Float64Array,
-  { box: [x1, y1, x2, y2] }: GroundTruth,
+  areas: Float32Array,
+  { box }: GroundTruth,
   relativeToAnchor: boolean,
   visit: (anchor: number, overlap: number) => void,
 ): void {
-  const area = (x2 - x1) * (y2 - y1);
+  const fround = Math.fround;
+  const [x1, y1, x2, y2] = box.map(fround);
+  const area = fround(fround(x2 - x1) * fround(y2 - y1));
   if (!(x2 > x1 && y2 > y1 && area < Infinity)) return;
   for (let a = 0, k = 0; a < areas.length; a++, k += 4) {
     const left = anchors[k];
     const right = anchors[k + 2];
-    const w = (right < x2 ? right : x2) - (left > x1 ? left : x1);
+    const w = fround((right < x2 ? right : x2) - (left > x1 ? left : x1));
     if (!(w > 0)) continue;
     const top = anchors[k + 1];
     const bottom = anchors[k + 3];
-    const h = (bottom < y2 ? bottom : y2) - (top > y1 ? top : y1);
+    const h = fround((bottom < y2 ? bottom : y2) - (top > y1 ? top : y1));
     if (!(h > 0) || areas[a] === 0) continue;
-    const intersection = w * h;
-    visit(a, intersection / (relativeToAnchor ? areas[a] : area + areas[a] - intersection));
+    const intersection = fround(w * h);
+    const whole = relativeToAnchor ? areas[a] : fround(fround(area + areas[a]) - intersection);
+    visit(a, fround(intersection / whole));
   }
 }
 
@@ -170,7 +220,7 @@ function forEachOverlap(
  * Caffe's MatchBBox: of all pairs still in the pool the highest overlap first; among equals the lower anchor, then the earlier
  * object. Starts from every object's best anchor and leaves it only when another object has taken it.
  */
-function makeUnique({ anchor, iou }: ObjectAnchors, overlaps: Float64Array, anchors: number): void {
+function makeUnique({ anchor, iou }: ObjectAnchors, overlaps: Float32Array, anchors: number): void {
   const settled = new Uint8Array(anchor.length);
   const taken = new Uint8Array(anchors);
   for (;;) {
