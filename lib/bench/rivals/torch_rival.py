@@ -1,6 +1,6 @@
-"""One case of the benchmark in PyTorch, on the CPU, channels_last: the same network, weights, loss and update.
+"""One case of the benchmark in PyTorch, on the CPU or another device, channels_last: same network, weights, loss and update.
 
-    python torch_rival.py FOLDER THREADS
+    python torch_rival.py FOLDER THREADS [DEVICE]
 
 reads FOLDER/case.json and FOLDER/tensors.bin, then answers requests on stdin, one JSON object a line, as rivals.ts describes.
 """
@@ -233,13 +233,16 @@ def multibox_loss(logits, deltas, classes, boxes, ratio=3):
     with torch.no_grad():
         candidates = per_anchor.masked_fill(classes != 0, -1)
         order = candidates.argsort(1, descending=True)
-        rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))
+        rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
         negative = (rank < ratio * positive.sum(1, keepdim=True)) & (classes == 0)
     box = F.smooth_l1_loss(deltas[positive], boxes[positive], reduction='sum')
     return (per_anchor[positive | negative].sum() + box) / count
 
 
-def peak_memory():
+def peak_memory(device):
+    """On a GPU, of its memory."""
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_reserved(device)
     try:
         with open('/proc/self/status') as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith('VmHWM:'))
@@ -251,12 +254,13 @@ def peak_memory():
 
 def main():
     folder, threads = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+    device = torch.device(sys.argv[3] if len(sys.argv) > 3 else 'cpu')
     torch.set_num_threads(threads)
     case = json.loads((folder / 'case.json').read_text())
-    tensors = read_tensors(folder / 'tensors.bin')
+    tensors = {name: value.to(device) for name, value in read_tensors(folder / 'tensors.bin').items()}
     model = Ssd(case['plan'])
     model.load(tensors)
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(device, memory_format=torch.channels_last)
     images = tensors['images'].permute(0, 3, 1, 2)  # NHWC in memory already: this is channels_last
     classes, boxes = tensors['classTargets'].long(), tensors['boxTargets']
     optimizer = torch.optim.SGD(model.parameters(), lr=case['rate'], momentum=case['momentum'])
@@ -277,7 +281,9 @@ def main():
     model.train(training)
     run = train if training else predict
     about = f'PyTorch {torch.__version__}'
-    memory = peak_memory()
+    if device.type == 'cuda':
+        about += f' on {torch.cuda.get_device_name(device)}'
+    memory = peak_memory(device)
     print(json.dumps({'ready': True, 'memory': memory, 'about': about}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
@@ -286,7 +292,7 @@ def main():
             started = time.perf_counter()
             values.append(run())
             milliseconds.append((time.perf_counter() - started) * 1000)
-        print(json.dumps({'milliseconds': milliseconds, 'values': values, 'peak': peak_memory()}), flush=True)
+        print(json.dumps({'milliseconds': milliseconds, 'values': values, 'peak': peak_memory(device)}), flush=True)
 
 
 main()
