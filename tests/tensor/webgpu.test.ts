@@ -9,8 +9,8 @@ import { watchWebgpu, type WebgpuBackend, type WebgpuProgram } from '../../lib/t
 import { operationCases } from '../gpu/cases';
 import type { FunctionalReport } from '../gpu/functional';
 import { modelCases } from '../gpu/models';
-import { webgpuEnvironment } from '../gpu/vulkan';
 import { buildLibrary, projectRoot, temporaryFolder } from '../notebook/helpers';
+import { webgpuEnvironment } from './webgpu-environment';
 
 describe('webgpu', async () => {
   const environment = await webgpuEnvironment();
