@@ -48,6 +48,8 @@ export * from './eval/coco/parameters';
 export * from './eval/coco/summary';
 export * from './eval/coco/types';
 export * from './eval/detection-matching';
+export * from './eval/errors/breakdown';
+export * from './eval/errors/image-errors';
 export * from './eval/problems';
 export * from './eval/voc';
 export * from './losses/focal';

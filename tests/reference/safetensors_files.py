@@ -4,8 +4,9 @@
     python tests/reference/safetensors_files.py
 
 writes tests/weights/fixtures/theirs.safetensors, one tensor of every format that has a counterpart in JavaScript, with its values
-in theirs.json; and opens tests/weights/fixtures/ours.safetensors, which tests/weights/safetensors.test.ts holds this project's
-writer to, byte by byte.
+in theirs.json; opens tests/weights/fixtures/ours.safetensors, which tests/weights/safetensors.test.ts holds this project's
+writer to, byte by byte; and loads network.safetensors, a network of this project by tests/weights/state-dict.test.ts, into the same
+network of PyTorch, whose output goes to network.json.
 """
 
 import json
@@ -54,4 +55,26 @@ assert ours['c'].shape == () and ours['c'].item() == 42.0
 assert ours['d'].shape == (2, 0)
 with safetensors.safe_open(folder / 'ours.safetensors', 'pt') as f:
     assert f.metadata() == {'source': 'détlab'}, f.metadata()
+
+
+class Network(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.bn = torch.nn.BatchNorm2d(4)
+        self.blocks = torch.nn.ModuleList([torch.nn.Conv2d(4, 8, 3, padding=1, groups=4), torch.nn.Conv2d(8, 6, 1, bias=False)])
+        self.fc = torch.nn.Linear(6, 5)
+
+    def forward(self, x):
+        y = torch.relu(self.bn(self.conv(x)))
+        for block in self.blocks:
+            y = block(y)
+        return self.fc(y.mean((2, 3)))
+
+
+net = Network().eval()
+print(net.load_state_dict(load_file(folder / 'network.safetensors'), strict=True))
+x = torch.sin(torch.arange(2 * 8 * 6 * 3, dtype=torch.float64)).float().reshape(2, 8, 6, 3).permute(0, 3, 1, 2)
+with torch.no_grad():
+    (folder / 'network.json').write_text(json.dumps(net.double()(x.double()).tolist()) + '\n')
 print('both ways: ok')
