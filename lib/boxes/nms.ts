@@ -66,26 +66,41 @@ export function batchedNms(
   }
   const { iouThreshold = 0.5, scoreThreshold = -Infinity, topK = n, maxOutput = n } = options;
   const order = topScores(scores, 0, 1, n, scoreThreshold, n);
-  // A group's boxes, still in the order of their scores, lie one behind the other.
-  const numbers = new Map<number, number>();
-  const group = Int32Array.from(order, (i) => {
-    const known = numbers.get(groups[i]);
-    if (known !== undefined) return known;
-    numbers.set(groups[i], numbers.size);
-    return numbers.size - 1;
-  });
-  const ends = new Int32Array(numbers.size);
-  for (const g of group) ends[g]++;
-  for (let g = 1; g < ends.length; g++) ends[g] += ends[g - 1];
-  const sorted = new Int32Array(order.length);
-  for (let k = order.length - 1; k >= 0; k--) sorted[--ends[group[k]]] = order[k];
+  const { sorted, ends } = sortByGroup(order, groups);
   const kept = new Uint8Array(n);
-  for (let g = 0; g < ends.length; g++) {
-    const last = g + 1 < ends.length ? ends[g + 1] : sorted.length;
-    const members = sorted.subarray(ends[g], Math.min(last, ends[g] + topK));
-    for (const i of suppress(boxes, 0, 1, members, iouThreshold, maxOutput)) kept[i] = 1;
+  let count = 0;
+  for (let g = 0, start = 0; g < ends.length; start = ends[g++]) {
+    const members = sorted.subarray(start, Math.min(ends[g], start + Math.max(0, topK)));
+    const indices = suppress(boxes, 0, 1, members, iouThreshold, maxOutput);
+    for (let k = 0; k < indices.length; k++) kept[indices[k]] = 1;
+    count += indices.length;
   }
-  return order.filter((i) => kept[i] === 1).slice(0, Math.max(0, maxOutput));
+  const result = new Int32Array(Math.max(0, Math.min(count, maxOutput)));
+  for (let k = 0, at = 0; at < result.length; k++) if (kept[order[k]] === 1) result[at++] = order[k];
+  return result;
+}
+
+/** The indices of `order` group by group, each group's still in that order, and where each group ends. */
+function sortByGroup(order: Int32Array, groups: Int32Array): { sorted: Int32Array; ends: Int32Array } {
+  const numbers = new Map<number, number>();
+  const group = new Int32Array(order.length);
+  let [last, number] = [NaN, 0];
+  for (let k = 0; k < order.length; k++) {
+    const name = groups[order[k]];
+    if (name !== last) {
+      number = numbers.get(name) ?? numbers.size;
+      if (number === numbers.size) numbers.set(name, number);
+      last = name;
+    }
+    group[k] = number;
+  }
+  const starts = new Int32Array(numbers.size + 1);
+  for (let k = 0; k < group.length; k++) starts[group[k] + 1]++;
+  for (let g = 1; g < starts.length; g++) starts[g] += starts[g - 1];
+  // Filling a group moves its start to its end.
+  const sorted = new Int32Array(order.length);
+  for (let k = 0; k < order.length; k++) sorted[starts[group[k]]++] = order[k];
+  return { sorted, ends: starts.subarray(0, numbers.size) };
 }
 
 /** Options of `classwiseNms`; the defaults are the Caffe SSD's. */

@@ -71,8 +71,8 @@ class KeptBoxes {
     this.areas[at] = area(x1, y1, x2, y2);
   }
 
-  /** Whether kept box j suppresses this one. */
-  suppressedBy(j: number, x1: number, y1: number, x2: number, y2: number): boolean {
+  /** Whether kept box j suppresses this one, which covers `own` square pixels. */
+  suppressedBy(j: number, x1: number, y1: number, x2: number, y2: number, own: number): boolean {
     const left = this.x1[j] > x1 ? this.x1[j] : x1;
     const right = this.x2[j] < x2 ? this.x2[j] : x2;
     if (!(right > left)) return false;
@@ -81,13 +81,14 @@ class KeptBoxes {
     if (!(bottom > top)) return false;
     const fround = Math.fround;
     const intersection = fround(fround(right - left) * fround(bottom - top));
-    const union = fround(fround(area(x1, y1, x2, y2) + this.areas[j]) - intersection);
+    const union = fround(fround(own + this.areas[j]) - intersection);
     return fround(intersection / union) > this.iouThreshold;
   }
 
   /** Whether any kept box suppresses this one. */
   suppresses(x1: number, y1: number, x2: number, y2: number): boolean {
-    for (let j = 0; j < this.count; j++) if (this.suppressedBy(j, x1, y1, x2, y2)) return true;
+    const own = area(x1, y1, x2, y2);
+    for (let j = 0; j < this.count; j++) if (this.suppressedBy(j, x1, y1, x2, y2, own)) return true;
     return false;
   }
 }
@@ -161,6 +162,7 @@ class SuppressionGrid {
   suppresses(kept: KeptBoxes, x1: number, y1: number, x2: number, y2: number): boolean {
     if (!(x2 > x1 && y2 > y1)) return false;
     const { points, entries, heads } = this;
+    const own = area(x1, y1, x2, y2);
     let lastRow = -1;
     for (let i = 1; i <= points; i++) {
       const row = this.row(y1 + ((y2 - y1) * i) / (points + 1));
@@ -172,7 +174,7 @@ class SuppressionGrid {
         if (column === lastColumn) continue;
         lastColumn = column;
         for (let at = heads[row * this.columns + column]; at >= 0; at = entries[at + 1]) {
-          if (kept.suppressedBy(entries[at], x1, y1, x2, y2)) return true;
+          if (kept.suppressedBy(entries[at], x1, y1, x2, y2, own)) return true;
         }
       }
     }
