@@ -10,6 +10,7 @@ import {
   type DatasetProblem,
   type DatasetProblemList,
   type InvalidData,
+  type ProblemKind,
 } from './problems';
 import type { DetectionDataset, Example } from './types';
 
@@ -51,10 +52,13 @@ export interface RawObject {
   /** A class name, or an index into the format's own names. */
   readonly class: string | number;
   readonly line?: number;
+  /** Its index in the file, from 0. Default: among the objects of its image. */
+  readonly index?: number;
   /** The object's own id in its file. */
   readonly id?: number | string;
-  /** Why the object can't be used at all. */
+  /** Why the object can't be used at all, and what kind of problem that is (default `broken-annotation`). */
   readonly broken?: string;
+  readonly brokenKind?: ProblemKind;
   /** What goes into the data set's object besides box and label. */
   readonly extra?: Omit<GroundTruth, 'box' | 'label'> & {
     readonly area?: number;
@@ -170,10 +174,11 @@ function objectOf<Image extends RawImage>(
   list: DatasetProblemList,
 ): GroundTruth | undefined {
   const { id, line = raw.line } = object;
-  const about = { file: raw.file, line, id: id ?? raw.id, object: index };
+  const about = { file: raw.file, line, id: id ?? raw.id, object: object.index ?? index };
   const written = object.written ?? object.box;
   if (object.broken !== undefined) {
-    list.report({ ...about, kind: 'broken-annotation', problem: object.broken, action: 'dropped' });
+    const kind = object.brokenKind ?? 'broken-annotation';
+    list.report({ ...about, kind, problem: object.broken, action: 'dropped' });
     return undefined;
   }
   const name = typeof object.class === 'string' ? object.class : ownClasses?.[object.class];
