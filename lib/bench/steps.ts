@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { BackendInfo } from '../tensor/backend';
 import { threadCount } from '../tensor/native';
 import { projectRoot } from '../tensor/packages';
+import { onSignals } from '../tensor/prepare/limits';
 import { type Work, writeCase } from './case-files';
 import { type Comparison, type Contestant, rotated } from './measure';
 import { type NetName, planNet } from './nets';
@@ -63,13 +64,16 @@ export function caseSize({ net, size, batch, depth }: StepCase): string {
 /** Runs one case. A rival that fails is told as missing; the others go on. */
 export async function compareSteps(one: StepCase, options: StepOptions): Promise<Comparison> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'detlab-bench-'));
+  const remove = (): void => fs.rmSync(folder, { recursive: true, force: true });
+  const stopListening = onSignals(remove);
   try {
     writeCase(folder, planNet(one.net, one.size, one.depth), one.batch, one.work);
     const contestants = await compete(programs(folder, options), options);
     const part = one.work === 'training' ? 'training step' : 'inference';
     return { part, size: caseSize(one), images: one.batch, contestants };
   } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
+    stopListening();
+    remove();
   }
 }
 
