@@ -50,6 +50,7 @@ export * from './eval/coco/json-types';
 export * from './eval/coco/parameters';
 export * from './eval/coco/summary';
 export * from './eval/coco/types';
+export * from './eval/confusion-matrix';
 export * from './eval/detection-matching';
 export * from './eval/errors/breakdown';
 export * from './eval/errors/image-errors';
