@@ -85,8 +85,9 @@ function copyReached(folder) {
       let found;
       try {
         found = from.resolve(name);
-      } catch {
-        continue; // made at run time, or an optional package that is not installed
+      } catch (error) {
+        if (inside.startsWith('dist') && name.startsWith('.')) throw error;
+        continue; // an optional package that is not installed
       }
       if (path.isAbsolute(found)) follow(found); // the others are Node's own
     }
