@@ -47,6 +47,7 @@ export * from './eval/average-precision';
 export * from './eval/coco/evaluate';
 export * from './eval/coco/json';
 export * from './eval/coco/json-types';
+export * from './eval/coco/lvis';
 export * from './eval/coco/parameters';
 export * from './eval/coco/summary';
 export * from './eval/coco/types';
