@@ -7,6 +7,7 @@
 import type { HardNegativeOptions } from '../boxes/sampling';
 import { withoutGradient } from '../tensor/stop-gradient';
 import { tf } from '../tensor/tf';
+import { hardNegativeMask } from './hard-examples';
 import type { MultiboxTargets } from './multibox-targets';
 import { smoothL1 } from './smooth-l1';
 import { softmaxCrossEntropy } from './softmax-cross-entropy';
@@ -69,47 +70,6 @@ export function multiboxLoss(
     const boxLoss = tf.div(tf.sum(tf.mul(perBox, positive)), normalizer) as tf.Scalar;
     const total = tf.add(classLoss, tf.mul(boxLoss, boxWeight)) as tf.Scalar;
     return { total, classLoss, boxLoss, positives };
-  });
-}
-
-/**
- * Hard negatives as a tensor, 1 or 0, `[B, A]`: in each image the `ratio * positives` background anchors with the highest loss,
- * equal losses in the order of the anchors. The caller disposes it. It has no gradient and must not be differentiated through.
- *
- * Sorting gives only the value of the last loss that counts; which of several equal ones do is decided by counting them. So the
- * result does not depend on how a backend's sort treats ties, and one sort is enough.
- * @param losses `[B, A]`, 0 or more
- * @param classTargets `[B, A]` int32: 0 background, above 0 positive, -1 ignored
- */
-export function hardNegativeMask(
-  losses: tf.Tensor2D,
-  classTargets: tf.Tensor2D,
-  options: HardNegativeOptions = {},
-): tf.Tensor2D {
-  const { ratio = 3, minNegatives = 0 } = options;
-  const anchors = losses.shape[1];
-  if (losses.size === 0) return tf.zeros(losses.shape);
-  return tf.tidy(() => {
-    const candidate = tf.cast(tf.equal(classTargets, 0), 'float32');
-    const positives = tf.sum(tf.cast(tf.greater(classTargets, 0), 'float32'), 1, true);
-    const available = tf.sum(candidate, 1, true);
-    // [B, 1]: how many to take, never more than there are.
-    const wanted = tf.minimum(tf.maximum(tf.floor(tf.mul(positives, ratio)), minNegatives), available);
-    // Others get -1, below every candidate, as losses are not negative. Multiplying by 1 and adding 0 rounds nothing.
-    const ranked = tf.add(tf.mul(losses, candidate), tf.sub(candidate, 1));
-    const sorted = tf.topk(ranked, anchors).values;
-    // The loss at position wanted - 1, picked with a one-hot row: a gather would not run on every backend.
-    const position = tf.range(0, anchors, 1, 'float32');
-    const last = tf.cast(tf.equal(position, tf.sub(wanted, 1)), 'float32');
-    const limit = tf.sum(tf.mul(sorted, last), 1, true);
-    const above = tf.mul(tf.cast(tf.greater(ranked, limit), 'float32'), candidate);
-    const equal = tf.mul(tf.cast(tf.equal(ranked, limit), 'float32'), candidate);
-    const rankAmongEqual = tf.cumsum(equal, 1);
-    const room = tf.sub(wanted, tf.sum(above, 1, true));
-    const tied = tf.mul(equal, tf.cast(tf.lessEqual(rankAmongEqual, room), 'float32'));
-    // Nothing wanted: the limit is 0, and every loss may lie above it.
-    const some = tf.cast(tf.greater(wanted, 0), 'float32');
-    return tf.mul(tf.add(above, tied), some) as tf.Tensor2D;
   });
 }
 

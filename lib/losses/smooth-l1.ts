@@ -25,3 +25,17 @@ export function smoothL1<T extends tf.Tensor>(predictions: T, targets: tf.Tensor
   });
   return operation(predictions) as T;
 }
+
+/**
+ * Huber's loss (1964), element by element: `0.5 d^2` where `|d| <= delta` and `delta (|d| - 0.5 delta)` elsewhere, with
+ * `d = predictions - targets`: the shape of the inputs. It is `delta` times `smoothL1` with `beta` delta; PyTorch's `huber_loss`.
+ *
+ * Only `predictions` has a gradient, `clip(d, -delta, delta)`. The caller disposes the result.
+ * @param delta where the parabola meets the line, above 0. Default 1; EfficientDet's is 0.1.
+ */
+export function huberLoss<T extends tf.Tensor>(predictions: T, targets: tf.Tensor, delta: number = 1): T {
+  if (!(delta > 0 && delta < Infinity)) {
+    throw new RangeError(`huberLoss: delta must be a positive number, got ${delta}`);
+  }
+  return tf.tidy(() => tf.mul(smoothL1(predictions, targets, delta), delta)) as T;
+}

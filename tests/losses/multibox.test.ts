@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hardNegatives } from '../../lib/boxes/sampling';
-import { hardNegativeMask, multiboxLoss, type MultiboxLossOptions } from '../../lib/losses/multibox';
+import { hardExamples, hardNegatives } from '../../lib/boxes/sampling';
+import { hardExampleMask, hardNegativeMask } from '../../lib/losses/hard-examples';
+import { multiboxLoss, type MultiboxLossOptions } from '../../lib/losses/multibox';
 import { useBackend } from '../../lib/tensor/backend';
 import { createRandom } from '../../lib/tensor/random';
 import { tf } from '../../lib/tensor/tf';
@@ -174,6 +175,42 @@ describe.each(backends)('multibox loss, %s', (backend) => {
         expect(actual).toEqual(expected);
       }
     }
+  });
+
+  test('the hardest examples of both kinds, as the plain miner takes them', () => {
+    const random = createRandom('examples');
+    const [batch, anchors] = [4, 60];
+    for (const levels of [3, 1e6]) {
+      const losses = Float32Array.from({ length: batch * anchors }, () => random.integer(levels) / levels);
+      // The last image has ignored examples alone.
+      const labels = Int32Array.from({ length: batch * anchors }, (_, i) =>
+        i < 3 * anchors ? random.integer(4) - 1 : -1,
+      );
+      for (const count of [0, 1, 17, 1000]) {
+        const actual = tf.tidy(() => [
+          ...hardExampleMask(
+            tf.tensor2d(losses, [batch, anchors]),
+            tf.tensor2d(labels, [batch, anchors], 'int32'),
+            count,
+          ).dataSync(),
+        ]);
+        const expected = [0, 1, 2, 3].flatMap((b) => {
+          const row = losses.slice(b * anchors, (b + 1) * anchors);
+          row.forEach((_, i) => (row[i] = labels[b * anchors + i] < 0 ? NaN : row[i]));
+          const mask = new Array<number>(anchors).fill(0);
+          for (const i of hardExamples(row, undefined, { count })) mask[i] = 1;
+          return mask;
+        });
+        expect(actual).toEqual(expected);
+      }
+    }
+    tf.tidy(() => {
+      const [none, labels] = [tf.zeros([2, 0]), tf.zeros([2, 0], 'int32')] as [tf.Tensor2D, tf.Tensor2D];
+      expect(hardExampleMask(none, labels, 3).shape).toEqual([2, 0]);
+      expect(() => hardExampleMask(none, labels, 1.5)).toThrow(
+        'count must be a whole number from 0, got 1.5',
+      );
+    });
   });
 
   test('no tensor is left behind', () => {
