@@ -11,22 +11,28 @@ export interface ObjectCoverage {
   readonly label: number;
   /** Square root of the box's area, pixels of the network's input. */
   readonly size: number;
+  /** Width by height; NaN when it has no area. */
+  readonly ratio: number;
   /** Highest IoU with any anchor; 0 when it overlaps none. */
   readonly iou: number;
   /** That anchor and its level; -1 when it overlaps none. */
   readonly anchor: number;
   readonly level: number;
+  /** How many anchors have an IoU of at least `positiveIou` with it: those that would learn it by threshold alone. */
+  readonly anchors: number;
 }
 
 /** A group of objects and the share of them that the anchors reach. */
 export interface CoverageShare {
-  /** `all`, `level 2`, `32-96 px`. */
+  /** `all`, `level 2`, `32-96 px`, `w/h under 0.5`, `class 3`. */
   readonly group: string;
   readonly objects: number;
   /** Mean of the best IoU; NaN in an empty group. */
   readonly meanIou: number;
   /** `shares[i]`: part of the objects with a best IoU of at least `thresholds[i]`; NaN in an empty group. */
   readonly shares: readonly number[];
+  /** Mean of the objects' `anchors`; NaN in an empty group. */
+  readonly meanAnchors: number;
 }
 
 /** What `anchorCoverage` finds. */
@@ -38,6 +44,10 @@ export interface AnchorCoverage {
   readonly byLevel: readonly CoverageShare[];
   /** Objects grouped by size. */
   readonly bySize: readonly CoverageShare[];
+  /** Objects grouped by width over height; those without area in none. */
+  readonly byRatio: readonly CoverageShare[];
+  /** Objects grouped by class id, from 0 to the highest there is. */
+  readonly byLabel: readonly CoverageShare[];
 }
 
 /** Options of `anchorCoverage`. */
@@ -46,6 +56,10 @@ export interface CoverageOptions {
   readonly thresholds?: readonly number[];
   /** Limits between size groups, in square roots of areas, pixels, ascending. Default 32, 96 (COCO's small and large). */
   readonly sizeLimits?: readonly number[];
+  /** Limits between groups of width over height, ascending. Default 0.5, 2. */
+  readonly ratioLimits?: readonly number[];
+  /** IoU from which an anchor counts in `anchors`. Default 0.5. */
+  readonly positiveIou?: number;
 }
 
 /**
@@ -57,13 +71,17 @@ export function anchorCoverage(
   groundTruth: readonly (readonly GroundTruth[])[],
   options: CoverageOptions = {},
 ): AnchorCoverage {
-  const { thresholds = [0.3, 0.5, 0.7], sizeLimits = [32, 96] } = options;
+  const { thresholds = [0.3, 0.5, 0.7], sizeLimits = [32, 96], ratioLimits = [0.5, 2] } = options;
   const objects: ObjectCoverage[] = [];
   groundTruth.forEach((list, image) =>
     list.forEach(({ box, label }, object) => {
-      const { anchor, iou } = bestAnchor(anchors.boxes, box);
-      const level = anchors.levels.findIndex(({ start, count }) => anchor >= start && anchor < start + count);
-      objects.push({ image, object, label, size: Math.sqrt(boxArea(box)), iou, anchor, level });
+      const found = bestAnchor(anchors.boxes, box, options.positiveIou ?? 0.5);
+      const level = anchors.levels.findIndex(
+        ({ start, count }) => found.anchor >= start && found.anchor < start + count,
+      );
+      const size = Math.sqrt(boxArea(box));
+      const ratio = size > 0 ? (box[2] - box[0]) / (box[3] - box[1]) : NaN;
+      objects.push({ image, object, label, size, ratio, level, ...found });
     }),
   );
 
@@ -72,8 +90,23 @@ export function anchorCoverage(
     objects: members.length,
     meanIou: members.reduce((sum, { iou }) => sum + iou, 0) / members.length,
     shares: thresholds.map((t) => members.filter(({ iou }) => iou >= t).length / members.length),
+    meanAnchors: members.reduce((sum, object) => sum + object.anchors, 0) / members.length,
   });
-  const limits = [0, ...sizeLimits, Infinity];
+  /** Groups from limit to limit, the upper one excluded. */
+  const between = (
+    limits: readonly number[],
+    measure: (object: ObjectCoverage) => number,
+    name: (from: number, to: number) => string,
+  ): CoverageShare[] => {
+    const edges = [0, ...limits, Infinity];
+    return edges.slice(1).map((to, i) => {
+      const members = objects.filter((object) => measure(object) >= edges[i] && measure(object) < to);
+      return share(name(edges[i], to), members);
+    });
+  };
+  const range = (from: number, to: number): string =>
+    to === Infinity ? `from ${from}` : from === 0 ? `under ${to}` : `${from}-${to}`;
+  const labels = objects.reduce((most, { label }) => Math.max(most, label + 1), 0);
   return {
     thresholds,
     objects,
@@ -84,35 +117,45 @@ export function anchorCoverage(
         objects.filter((object) => object.level === level),
       ),
     ),
-    bySize: limits.slice(1).map((to, i) => {
-      const from = limits[i];
-      const group = to === Infinity ? `from ${from} px` : i === 0 ? `under ${to} px` : `${from}-${to} px`;
-      return share(
-        group,
-        objects.filter(({ size }) => size >= from && size < to),
-      );
-    }),
+    bySize: between(
+      sizeLimits,
+      ({ size }) => size,
+      (from, to) => `${range(from, to)} px`,
+    ),
+    byRatio: between(
+      ratioLimits,
+      ({ ratio }) => ratio,
+      (from, to) => `w/h ${range(from, to)}`,
+    ),
+    byLabel: Array.from({ length: labels }, (_, label) =>
+      share(
+        `class ${label}`,
+        objects.filter((object) => object.label === label),
+      ),
+    ),
   };
 }
 
 function bestAnchor(
-  anchors: Float32Array,
+  boxes: Float32Array,
   [x1, y1, x2, y2]: GroundTruth['box'],
-): { anchor: number; iou: number } {
+  positiveIou: number,
+): { anchor: number; iou: number; anchors: number } {
   const area = (x2 - x1) * (y2 - y1);
   let anchor = -1;
   let iou = 0;
-  if (!(x2 > x1 && y2 > y1)) return { anchor, iou };
-  for (let k = 0; k < anchors.length; k += 4) {
-    const w = Math.min(x2, anchors[k + 2]) - Math.max(x1, anchors[k]);
-    const h = Math.min(y2, anchors[k + 3]) - Math.max(y1, anchors[k + 1]);
+  let anchors = 0;
+  if (!(x2 > x1 && y2 > y1)) return { anchor, iou, anchors };
+  for (let k = 0; k < boxes.length; k += 4) {
+    const w = Math.min(x2, boxes[k + 2]) - Math.max(x1, boxes[k]);
+    const h = Math.min(y2, boxes[k + 3]) - Math.max(y1, boxes[k + 1]);
     if (!(w > 0 && h > 0)) continue;
-    const anchorArea = (anchors[k + 2] - anchors[k]) * (anchors[k + 3] - anchors[k + 1]);
-    const value = (w * h) / (area + anchorArea - w * h);
+    const value = (w * h) / (area + (boxes[k + 2] - boxes[k]) * (boxes[k + 3] - boxes[k + 1]) - w * h);
+    if (value >= positiveIou) anchors++;
     if (value > iou) {
       iou = value;
       anchor = k / 4;
     }
   }
-  return { anchor, iou };
+  return { anchor, iou, anchors };
 }

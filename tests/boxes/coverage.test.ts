@@ -61,6 +61,33 @@ describe('anchor coverage', () => {
     ]);
   });
 
+  test('counts the anchors that an object has by threshold', () => {
+    const all = toBoxes(anchors.boxes);
+    for (const positiveIou of [0.2, 0.5]) {
+      const { objects, all: share } = anchorCoverage(anchors, images, { positiveIou });
+      const expected = boxes.map((box) => all.filter((a) => iou(a, box) >= positiveIou).length);
+      expect(objects.map((object) => object.anchors)).toEqual(expected);
+      expect(share.meanAnchors).toBe(expected.reduce((sum, n) => sum + n) / 4);
+    }
+    expect(result.objects[0].anchors).toBe(2); // both squares of its cell: IoU 1 and 1/2
+  });
+
+  test('shares by shape and by class', () => {
+    const tall = { box: [10, 10, 20, 50] as Box, label: 2 };
+    const flat = { box: [10, 10, 10, 50] as Box, label: 2 };
+    const { byRatio, byLabel } = anchorCoverage(anchors, [...images, [tall, flat]]);
+    expect(byRatio.map(({ group, objects }) => [group, objects])).toEqual([
+      ['w/h under 0.5', 1],
+      ['w/h 0.5-2', 4],
+      ['w/h from 2', 0],
+    ]);
+    expect(byLabel.map(({ group, objects, shares }) => [group, objects, shares[1]])).toEqual([
+      ['class 0', 2, 1],
+      ['class 1', 2, 0],
+      ['class 2', 2, 0],
+    ]);
+  });
+
   test('no objects: NaN shares, no error', () => {
     const nothing = anchorCoverage(anchors, [[], []]);
     expect(nothing.objects).toEqual([]);
