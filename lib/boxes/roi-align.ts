@@ -37,7 +37,8 @@ export interface RoiAlignOptions {
  *
  * The gradient flows into `features` only, as in torchvision.
  * @param features `[B, H, W, C]` float32
- * @param boxes `[R, 4]` xyxy; with `spatialScale` 1 in cells of the map, else in pixels of the network's input
+ * @param boxes `[R, 4]` xyxy, finite (TensorFlow refuses others, elsewhere they give NaN); with `spatialScale` 1 in cells of the
+ *   map, else in pixels of the network's input
  * @param images `[R]` int32: which of the B images each region lies in
  */
 export function roiAlign(

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   cascadeCoders,
@@ -118,6 +119,37 @@ describe('published coders', () => {
     expect([ty, tx]).toEqual([Math.fround(4 / 20), Math.fround(1 / 10)]);
     const wide = efficientDetCoder.decode(Float32Array.of(0, 0, 0, 6), anchor);
     expect(wide[2] - wide[0]).toBeCloseTo(10 * Math.exp(6), 2);
+  });
+
+  test('decoding undoes encoding, for every coder and any boxes', () => {
+    const box = fc
+      .tuple(
+        fc.integer({ min: -400, max: 4000 }),
+        fc.integer({ min: -400, max: 4000 }),
+        fc.integer({ min: 4, max: 2000 }),
+        fc.integer({ min: 4, max: 2000 }),
+      )
+      .map(([x, y, w, h]): Box => [x / 4, y / 4, (x + w) / 4, (y + h) / 4]);
+    const coder = fc.constantFrom(
+      ssdCoder,
+      fasterRcnnCoder,
+      retinaNetCoder,
+      efficientDetCoder,
+      ...cascadeCoders,
+    );
+    fc.assert(
+      fc.property(box, box, coder, (object, anchor, { encode, decode }) => {
+        // torchvision's limit: an object at most 62.5 times as large as its anchor.
+        const anchors = toBoxArray([anchor]);
+        const growth = Math.max(
+          (object[2] - object[0]) / (anchor[2] - anchor[0]),
+          (object[3] - object[1]) / (anchor[3] - anchor[1]),
+        );
+        fc.pre(growth < 62);
+        const back = decode(encode(toBoxArray([object]), anchors), anchors);
+        object.forEach((value, i) => expect(Math.abs(back[i] - value)).toBeLessThan(2e-3));
+      }),
+    );
   });
 
   test("SSD's is the default; the cascade's stages start with Faster R-CNN's", () => {

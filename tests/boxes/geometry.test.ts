@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   boxArea,
@@ -151,6 +152,29 @@ describe('IoU and GIoU', () => {
       expect(pairwise(one, empty)).toEqual(empty);
       expect(pairwise(empty, empty)).toEqual(empty);
     }
+  });
+
+  test('bounds hold for boxes of every kind, and the pairwise form is the single one, rounded', () => {
+    const edge = fc.oneof(fc.integer({ min: -50, max: 50 }), fc.constantFrom(0, 0.5, 1e-3, 1e6));
+    const box = fc.tuple(edge, edge, edge, edge).map((b): Box => [...toBoxArray([b])] as unknown as Box);
+    fc.assert(
+      fc.property(fc.array(box, { maxLength: 6 }), fc.array(box, { maxLength: 6 }), (a, b) => {
+        const bulk = pairwiseIou(toBoxArray(a), toBoxArray(b));
+        const bulkGiou = pairwiseGiou(toBoxArray(a), toBoxArray(b));
+        a.forEach((x, i) =>
+          b.forEach((y, j) => {
+            const [overlap, general] = [iou(x, y), giou(x, y)];
+            expect(overlap).toBeGreaterThanOrEqual(0);
+            expect(overlap).toBeLessThanOrEqual(1);
+            expect(general).toBeLessThanOrEqual(overlap);
+            expect(general).toBeGreaterThanOrEqual(-1);
+            expect(bulk[i * b.length + j]).toBe(Math.fround(overlap));
+            expect(bulkGiou[i * b.length + j]).toBe(Math.fround(general));
+          }),
+        );
+        expect(bulk.length).toBe(a.length * b.length);
+      }),
+    );
   });
 
   test('symmetric, unchanged by shift and scale, and GIoU <= IoU, on random boxes', () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { iou, toBoxArray } from '../../lib/boxes/geometry';
 import { batchedNms, classwiseNms, nms } from '../../lib/boxes/nms';
@@ -101,6 +102,29 @@ describe('nms', () => {
     boxes.set([0, 0, 10, 10], 8);
     expect(nms(boxes, scores).length).toBe(1199);
   });
+});
+
+test('keeps what the definition keeps, for any boxes, scores and threshold', () => {
+  const edge = fc.integer({ min: 0, max: 24 });
+  const box = fc.tuple(edge, edge, edge, edge) as fc.Arbitrary<Box>;
+  const score = fc.integer({ min: -3, max: 3 });
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(box, score), { maxLength: 30 }),
+      fc.constantFrom(0, 0.25, 1 / 3, 0.5, 0.9, 1),
+      (items, threshold) => {
+        const boxes = items.map(([b]) => b);
+        const scores = Float32Array.from(items, ([, s]) => s);
+        const kept = [...nms(toBoxArray(boxes), scores, { iouThreshold: threshold })];
+        const order = boxes.map((_, i) => i).sort((i, j) => scores[j] - scores[i] || i - j);
+        const expected: number[] = [];
+        for (const i of order) {
+          if (expected.every((j) => Math.fround(iou(boxes[i], boxes[j])) <= threshold)) expected.push(i);
+        }
+        expect(kept).toEqual(expected);
+      },
+    ),
+  );
 });
 
 describe('against torchvision', () => {

@@ -1,4 +1,5 @@
 /** RoIAlign against torchvision and against a loop, on every backend. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toBoxArray } from '../../lib/boxes/geometry';
 import { multiLevelRoiAlign, roiAlign, type RoiAlignOptions } from '../../lib/boxes/roi-align';
@@ -120,6 +121,41 @@ describe.each(backends)('RoIAlign on %s', (backend) => {
       );
     tf.tidy(() => expectClose(run().dataSync(), pooled, 2e-6, 'pooled'));
     expectNoLeak(() => run().dispose());
+  });
+
+  test('a map that rises evenly pools to its height at the middle of each cell, wherever the region lies', () => {
+    const [height, width] = [9, 11];
+    const slope = (y: number, x: number): number => 0.5 * y - 0.25 * x + 1;
+    const map = tf.tensor4d(
+      Array.from({ length: height * width }, (_, i) => slope(Math.floor(i / width), i % width)),
+      [1, height, width, 1],
+    );
+    const quarter = (most: number): fc.Arbitrary<number> =>
+      fc.integer({ min: 0, max: 4 * most }).map((v) => v / 4);
+    const region = fc
+      .tuple(quarter(3), quarter(3), quarter(4), quarter(4))
+      .map(([x, y, w, h]) => [x, y, x + 1 + w, y + 1 + h]);
+    const ratio = fc.constantFrom(1, 2, 3, 'adaptive' as const);
+    fc.assert(
+      fc.property(fc.array(region, { minLength: 1, maxLength: 4 }), ratio, (boxes, samplingRatio) => {
+        tf.tidy(() => {
+          const images = tf.zeros([boxes.length], 'int32') as tf.Tensor1D;
+          const pooled = roiAlign(map, rois(boxes), images, {
+            outputSize: [2, 3],
+            samplingRatio,
+            maxSamples: 5,
+          });
+          const expected = boxes.flatMap(([x1, y1, x2, y2]) =>
+            [0.25, 0.75].flatMap((v) =>
+              [1 / 6, 3 / 6, 5 / 6].map((u) => slope(y1 + v * (y2 - y1), x1 + u * (x2 - x1))),
+            ),
+          );
+          expectClose(pooled.dataSync(), expected, 2e-6, 'pooled');
+        });
+      }),
+      { numRuns: 15 },
+    );
+    map.dispose();
   });
 
   test('a constant map pools to the constant; samples far outside are 0', () => {

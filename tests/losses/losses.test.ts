@@ -1,11 +1,13 @@
 /** Values and gradients of the losses against PyTorch's, on every backend there is. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sigmoidFocalLoss } from '../../lib/losses/focal';
 import { sigmoidCrossEntropy } from '../../lib/losses/sigmoid-cross-entropy';
 import { huberLoss, smoothL1 } from '../../lib/losses/smooth-l1';
 import { softmaxCrossEntropy } from '../../lib/losses/softmax-cross-entropy';
+import { useBackend } from '../../lib/tensor/backend';
 import { tf } from '../../lib/tensor/tf';
 import { backends, on } from '../tensor/kernels/backends';
 
@@ -249,6 +251,39 @@ describe.each(backends)('%s', (backend) => {
     }
     tf.dispose([x, y, labels]);
   });
+});
+
+test('for any logits and soft targets: the formula in double, and cross-entropy where gamma is 0', async () => {
+  await useBackend({ backend: 'cpu' });
+  const logit = fc.double({ min: -80, max: 80, noNaN: true }).map(Math.fround);
+  const target = fc.integer({ min: 0, max: 8 }).map((v) => v / 8);
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(logit, target), { minLength: 1, maxLength: 8 }),
+      fc.constantFrom(0, 0.5, 1, 1.5, 2, 4),
+      fc.constantFrom(0, 0.125),
+      (items, gamma, smoothing) => {
+        tf.tidy(() => {
+          const t = tf.tensor1d(items.map(([, v]) => v));
+          const x = tf.tensor1d(items.map(([z]) => z));
+          const options = { alpha: 0.25, gamma, labelSmoothing: smoothing };
+          const actual = differentiate((y) => sigmoidFocalLoss(y, t, options), x);
+          items.forEach(([z, v], i) => {
+            const expected = focalInDouble(z, v, { alpha: 0.25, gamma, smoothing });
+            for (const part of ['value', 'gradient'] as const) {
+              expect(Math.abs(actual[part][i] - expected[part])).toBeLessThan(
+                2e-5 * (1 + Math.abs(expected[part])),
+              );
+            }
+          });
+          if (gamma > 0) return;
+          const plain = sigmoidFocalLoss(x, t, { ...options, alpha: -1 }).dataSync();
+          expectClose(plain, [...sigmoidCrossEntropy(x, t, { labelSmoothing: smoothing }).dataSync()]);
+        });
+      },
+    ),
+    { numRuns: 60 },
+  );
 });
 
 test('options that cannot be are named', () => {

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { gridAnchors, ssdAnchors } from '../../lib/boxes/anchors';
-import { createBoxCoder } from '../../lib/boxes/coders';
+import { createBoxCoder, efficientDetCoder } from '../../lib/boxes/coders';
 import { toBoxArray } from '../../lib/boxes/geometry';
-import { matchAnchors } from '../../lib/boxes/matching';
+import { efficientDetMatching, matchAnchors } from '../../lib/boxes/matching';
 import { ssd300Voc } from '../../lib/boxes/ssd-presets';
 import { ssdDetections } from '../../lib/boxes/ssd-detections';
 import type { Box, GroundTruth } from '../../lib/boxes/types';
@@ -56,6 +56,20 @@ describe('targets of a batch', () => {
     });
     expect(targets.positives[1]).toBe(0);
     expect(targets.positives[3]).toBeGreaterThanOrEqual(5);
+  });
+
+  test('as EfficientDet matches and encodes: forced matches, y before x', () => {
+    const other = encodeTargets(images, anchors, { ...efficientDetMatching, coder: efficientDetCoder });
+    images.forEach((objects, image) => {
+      const matches = matchAnchors(anchors.boxes, objects, efficientDetMatching);
+      expect(other.positives[image]).toBe(matches.positives);
+      const first = matches.objects.findIndex((object) => object >= 0);
+      if (first < 0) return;
+      const at = image * count + first;
+      const box = toBoxArray([objects[matches.objects[first]].box]);
+      const expected = efficientDetCoder.encode(box, anchors.boxes.subarray(4 * first, 4 * first + 4));
+      expect(other.boxTargets.subarray(4 * at, 4 * at + 4)).toEqual(expected);
+    });
   });
 
   test('as tensors', () => {
