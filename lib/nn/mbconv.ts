@@ -1,16 +1,15 @@
 /**
  * MBConv, the block of EfficientNet (Tan and Le, ICML 2019): an inverted residual (Sandler et al., CVPR 2018) with squeeze and
  * excitation (Hu et al., CVPR 2018) and swish, as the released EfficientDet builds it.
- *
- * Departure: no stochastic depth.
  */
 import { sigmoid, swish } from '../tensor/kernels/activations';
 import { globalAveragePool2d } from '../tensor/kernels/global-pool';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
-import { BatchNorm2d } from './batch-norm';
+import { BatchNorm2d, type BatchNorm2dOptions } from './batch-norm';
 import { Conv2d } from './conv';
 import { DepthwiseConv2d } from './depthwise-conv';
+import { StochasticDepth } from './dropout';
 import { kaimingNormalFanOut } from './initializers';
 import { type ForwardContext, Module } from './module';
 
@@ -31,6 +30,10 @@ export interface MBConvOptions {
    * were trained anew in PyTorch have it. They differ at stride 2 on an even size only. Default `same`.
    */
   readonly padding?: 'same' | 'symmetric';
+  /** Default EfficientNet's, `efficientNetNorm`. */
+  readonly norm?: Omit<BatchNorm2dOptions, 'channels'>;
+  /** Probability that training drops the branch beside the residual connection (see `StochasticDepth`). Default 0. */
+  readonly dropRate?: number;
 }
 
 /** EfficientNet's batch normalisation. */
@@ -53,6 +56,7 @@ export class MBConv extends Module {
   readonly project_conv: Conv2d;
   readonly bn2: BatchNorm2d;
   private readonly residual: boolean;
+  private readonly drop?: StochasticDepth;
 
   constructor(options: MBConvOptions, random: Random) {
     super();
@@ -64,8 +68,10 @@ export class MBConv extends Module {
         { inChannels: from, outChannels: to, kernel: 1, bias, initializer: kaimingNormalFanOut },
         random,
       );
-    const norm = (channels: number): BatchNorm2d => new BatchNorm2d({ channels, ...efficientNetNorm });
+    const norm = (channels: number): BatchNorm2d =>
+      new BatchNorm2d({ channels, ...(options.norm ?? efficientNetNorm) });
     this.residual = stride === 1 && inChannels === outChannels;
+    if (this.residual && options.dropRate) this.drop = new StochasticDepth(options.dropRate);
     if (expand !== 1) {
       this.expand_conv = conv(inChannels, width, false);
       this.bn0 = norm(width);
@@ -97,7 +103,8 @@ export class MBConv extends Module {
         y = y.mul(sigmoid(this.se_expand.forward(squeezed, context)));
       }
       y = this.bn2.forward(this.project_conv.forward(y, context), context);
-      return this.residual ? y.add(x) : y;
+      if (!this.residual) return y;
+      return (this.drop?.forward(y, context) ?? y).add(x);
     });
   }
 }

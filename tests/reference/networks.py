@@ -3,7 +3,7 @@
     pip install torch==2.13.0 torchvision        # the CPU builds are enough
     python tests/reference/networks.py
 
-writes tests/nn/fixtures/blocks.json and tests/models/fixtures/resnet.json. Tensors are written as this project lays them out:
+writes tests/nn/fixtures/blocks.json and tests/models/fixtures/resnet.json and backbones.json. Tensors are written as this project lays them out:
 images NHWC, filters [KH, KW, in, out], depthwise filters [KH, KW, C, multiplier]. Inputs and weights are small multiples of 1/8,
 so that they are exact in JSON and in float32.
 """
@@ -16,75 +16,10 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
-from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.models.shufflenetv2 import InvertedResidual
 
-generator = torch.Generator().manual_seed(34)
-
-
-def eighths(*shape):
-    return torch.randint(-12, 13, shape, generator=generator).double() / 8
-
-
-def nhwc(t):
-    return t.permute(0, 2, 3, 1)
-
-
-def laid_out(name, t, modules):
-    """A parameter as this project stores it."""
-    if t.dim() != 4:
-        return t
-    conv = modules[name.rpartition('.')[0]]
-    if conv.groups > 1:  # [C * m, 1, KH, KW] -> [KH, KW, C, m]
-        t = t.reshape(conv.in_channels, -1, *t.shape[2:])
-        return t.permute(2, 3, 0, 1)
-    return t.permute(2, 3, 1, 0)
-
-
-def numbers(t):
-    """Shape and values, rounded to 6 significant digits."""
-    t = t.detach().contiguous()
-    return {'shape': list(t.shape), 'values': [float(f'{v:.6g}') for v in t.reshape(-1).tolist()]}
-
-
-def case(name, options, model, *size):
-    """One training-mode pass and its gradients, and one inference pass by running statistics."""
-    model.double()
-    modules = dict(model.named_modules())
-    with torch.no_grad():
-        for key, p in model.named_parameters():
-            p.copy_(eighths(*p.shape))
-            if p.dim() == 1 and key.endswith('weight'):
-                p.abs_().add_(0.5)
-        for key, b in model.named_buffers():
-            if key.endswith('running_mean'):
-                b.copy_(eighths(*b.shape))
-            elif key.endswith('running_var'):
-                b.copy_(eighths(*b.shape).abs() + 0.5)
-    state = {
-        key: numbers(laid_out(key, v.clone(), modules))
-        for key, v in model.state_dict().items()
-        if not key.endswith('num_batches_tracked')
-    }
-    x = eighths(*size).requires_grad_()
-    as_list = lambda y: list(y) if isinstance(y, (list, tuple)) else [y]
-    model.eval()
-    with torch.no_grad():
-        inference = as_list(model(x))
-    model.train()
-    outputs = as_list(model(x))
-    upstream = [eighths(*y.shape) for y in outputs]
-    torch.autograd.backward(outputs, upstream)
-    return {
-        'name': name,
-        'options': options,
-        'x': numbers(nhwc(x)),
-        'state': state,
-        'inference': [numbers(nhwc(y)) for y in inference],
-        'training': [numbers(nhwc(y)) for y in outputs],
-        'upstream': [numbers(nhwc(y)) for y in upstream],
-        'dx': numbers(nhwc(x.grad)),
-        'gradients': {key: numbers(laid_out(key, p.grad, modules)) for key, p in model.named_parameters()},
-    }
+from torch_cases import case, laid_out, nhwc
 
 
 class Depthwise(nn.Conv2d):
@@ -186,7 +121,7 @@ def shuffle_case(size, i, o, stride, kind):
 class SmallResNet(nn.Module):
     """torchvision's blocks under stems and widths of one's own."""
 
-    def __init__(self, kernel, stride, pool, widths, blocks):
+    def __init__(self, kernel, stride, pool, widths, blocks, block_type=BasicBlock):
         super().__init__()
         self.conv1 = nn.Conv2d(3, widths[0], kernel, stride, kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
@@ -198,10 +133,11 @@ class SmallResNet(nn.Module):
             for block in range(count):
                 step = 2 if n > 0 and block == 0 else 1
                 down = None
-                if step != 1 or before != width:
-                    down = nn.Sequential(nn.Conv2d(before, width, 1, step, bias=False), nn.BatchNorm2d(width))
-                layers.append(BasicBlock(before, width, step, down))
-                before = width
+                out = width * block_type.expansion
+                if step != 1 or before != out:
+                    down = nn.Sequential(nn.Conv2d(before, out, 1, step, bias=False), nn.BatchNorm2d(out))
+                layers.append(block_type(before, width, step, down))
+                before = out
             self.add_module(f'layer{n + 1}', nn.Sequential(*layers))
 
     def forward(self, x):
@@ -213,9 +149,71 @@ class SmallResNet(nn.Module):
         return maps
 
 
-def resnet_case(name, size, kernel, stride, pool, widths, blocks):
+def resnet_case(name, size, kernel, stride, pool, widths, blocks, block_type=BasicBlock):
     options = {'stem': {'kernel': kernel, 'stride': stride, 'pool': pool}, 'widths': widths, 'blocks': blocks}
-    return case(name, options, SmallResNet(kernel, stride, pool, widths, blocks), *size)
+    if block_type is Bottleneck:
+        options['block'] = 'bottleneck'
+    return case(name, options, SmallResNet(kernel, stride, pool, widths, blocks, block_type), *size)
+
+
+class SmallEfficientNet(nn.Module):
+    """Stages of MBConv; the last map of each size."""
+
+    def __init__(self, stem, stages):
+        super().__init__()
+        self.conv_stem = SamePadding(3, stem, 3, 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem, eps=1e-3, momentum=0.01)
+        self.blocks = nn.ModuleList()
+        self.strides = [stage['stride'] for stage in stages]
+        before = stem
+        for stage in stages:
+            blocks = []
+            for block in range(stage['repeats']):
+                step = stage['stride'] if block == 0 else 1
+                blocks.append(MBConv(before, stage['channels'], stage['kernel'], step, stage['expand'], 0.25))
+                before = stage['channels']
+            self.blocks.append(nn.Sequential(*blocks))
+
+    def forward(self, x):
+        y = F.silu(self.bn1(self.conv_stem(x)))
+        maps = []
+        for stage, stride in zip(self.blocks, self.strides):
+            if stride == 1 and maps:
+                maps.pop()
+            y = stage(y)
+            maps.append(y)
+        return maps
+
+
+def efficientnet_case(name, size, stem, *stages):
+    stages = [dict(zip(('repeats', 'kernel', 'stride', 'expand', 'channels'), stage)) for stage in stages]
+    options = {'width': 1, 'depth': 1, 'stem': stem, 'stages': stages}
+    return case(name, options, SmallEfficientNet(stem, stages), *size)
+
+
+class SmallShuffleNet(nn.Module):
+    """torchvision's units at widths of one's own."""
+
+    def __init__(self, stem, widths, blocks):
+        super().__init__()
+        self.conv1 = nn.Sequential(nn.Conv2d(3, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU())
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        before = stem
+        for n, (width, count) in enumerate(zip(widths, blocks)):
+            units = [InvertedResidual(before if unit == 0 else width, width, 2 if unit == 0 else 1) for unit in range(count)]
+            self.add_module(f'stage{n + 2}', nn.Sequential(*units))
+            before = width
+
+    def forward(self, x):
+        maps = [self.maxpool(self.conv1(x))]
+        for stage in (self.stage2, self.stage3, self.stage4):
+            maps.append(stage(maps[-1]))
+        return maps
+
+
+def shufflenet_case(name, size, stem, widths, blocks):
+    options = {'stem': stem, 'widths': widths, 'blocks': blocks, 'last': 8, 'release': 'torchvision'}
+    return case(name, options, SmallShuffleNet(stem, widths, blocks), *size)
 
 
 def published(make):
@@ -300,8 +298,21 @@ write(
             resnet_case('7x7 stem and pool', (2, 3, 18, 21), 7, 2, True, [3, 4], [1, 2]),
             resnet_case('3x3 stem of stride 2', (2, 3, 10, 9), 3, 2, False, [3, 4, 5], [1, 1, 1]),
             resnet_case('3x3 stem of stride 1', (2, 3, 6, 7), 3, 1, False, [3, 4], [2, 1]),
+            resnet_case('bottlenecks', (2, 3, 9, 8), 3, 2, False, [2, 3], [2, 1], Bottleneck),
         ],
         'resnet18': published(torchvision.models.resnet18),
         'resnet34': published(torchvision.models.resnet34),
+    },
+)
+write(
+    'models',
+    'backbones.json',
+    {
+        'efficientnet': [
+            efficientnet_case('four stages, three sizes', (2, 3, 14, 11), 8, (1, 3, 1, 1, 8), (2, 3, 2, 2, 8), (1, 5, 2, 2, 16), (1, 3, 1, 2, 8)),
+        ],
+        'shufflenet': [
+            shufflenet_case('of torchvision', (2, 3, 33, 9), 4, [4, 6, 8], [2, 1, 2]),
+        ],
     },
 )

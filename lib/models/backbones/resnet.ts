@@ -1,6 +1,8 @@
 /**
- * Residual networks of basic blocks (He et al., CVPR 2016, section 3.3): ResNet-18 and -34 as torchvision has them, and small
- * ones by the same rule. Parameters have torchvision's names (`conv1.weight`, `layer2.0.downsample.1.bias`), less its classifier.
+ * Residual networks (He et al., CVPR 2016, section 3.3): ResNet-18, -34, -50 and -101 as torchvision has them, and small ones by the
+ * same rule. Parameters have torchvision's names (`conv1.weight`, `layer2.0.downsample.1.bias`), less its classifier.
+ *
+ * Departure, torchvision's: a bottleneck that halves the map does so in its 3x3 convolution, not in its first 1x1 ("version 1.5").
  */
 import { BatchNorm2d } from '../../nn/batch-norm';
 import { Conv2d } from '../../nn/conv';
@@ -33,10 +35,12 @@ export const resNetStems: Readonly<Record<'quarter' | 'half' | 'full', ResNetSte
 /** What a residual network is made of. */
 export interface ResNetConfig {
   readonly stem: ResNetStem;
-  /** Channels of each stage, one to four; the stem has those of the first. */
+  /** Width of each stage, one to four; the stem has that of the first. */
   readonly widths: readonly number[];
-  /** Basic blocks of each stage. The first block of every stage but the first has stride 2. */
+  /** Blocks of each stage. The first block of every stage but the first has stride 2. */
   readonly blocks: readonly number[];
+  /** Two 3x3 convolutions, or 1x1, 3x3 and 1x1, whose output is four times as wide. Default `basic`. */
+  readonly block?: 'basic' | 'bottleneck';
 }
 
 /** ResNet-18: 11,176,512 parameters without the classifier. */
@@ -48,6 +52,15 @@ export const resNet18: ResNetConfig = {
 
 /** ResNet-34: 21,284,672 parameters without the classifier. */
 export const resNet34: ResNetConfig = { ...resNet18, blocks: [3, 4, 6, 3] };
+
+/** ResNet-50: 23,508,032 parameters without the classifier. */
+export const resNet50: ResNetConfig = { ...resNet34, block: 'bottleneck' };
+
+/** ResNet-101: 42,500,160 parameters without the classifier. */
+export const resNet101: ResNetConfig = { ...resNet50, blocks: [3, 4, 23, 3] };
+
+/** How many times as wide as its stage a bottleneck's output is. */
+const expansion = 4;
 
 /** 3x3 -> 3x3, each with batch norm, plus the input (through a 1x1 of the same stride where shapes differ), then ReLU. */
 export class BasicBlock extends Module {
@@ -63,12 +76,7 @@ export class BasicBlock extends Module {
     this.bn1 = new BatchNorm2d({ channels: outChannels });
     this.conv2 = convolution(outChannels, outChannels, 3, 1, random);
     this.bn2 = new BatchNorm2d({ channels: outChannels });
-    if (stride !== 1 || inChannels !== outChannels) {
-      this.downsample = [
-        convolution(inChannels, outChannels, 1, stride, random),
-        new BatchNorm2d({ channels: outChannels }),
-      ];
-    }
+    this.downsample = shortcut(inChannels, outChannels, stride, random);
   }
 
   /** @param x `[B, H, W, in]`. Returns `[B, ceil(H / stride), ceil(W / stride), out]`; the caller disposes it. */
@@ -81,21 +89,57 @@ export class BasicBlock extends Module {
   }
 }
 
+/**
+ * 1x1 to `width` channels, 3x3, 1x1 to four times `width`, each with batch norm, plus the input (through a 1x1 of the same stride
+ * where shapes differ), then ReLU.
+ */
+export class Bottleneck extends Module {
+  readonly conv1: Conv2d;
+  readonly bn1: BatchNorm2d;
+  readonly conv2: Conv2d;
+  readonly bn2: BatchNorm2d;
+  readonly conv3: Conv2d;
+  readonly bn3: BatchNorm2d;
+  readonly downsample?: Layer[];
+
+  constructor(inChannels: number, width: number, stride: 1 | 2, random: Random) {
+    super();
+    const outChannels = expansion * width;
+    this.conv1 = convolution(inChannels, width, 1, 1, random);
+    this.bn1 = new BatchNorm2d({ channels: width });
+    this.conv2 = convolution(width, width, 3, stride, random);
+    this.bn2 = new BatchNorm2d({ channels: width });
+    this.conv3 = convolution(width, outChannels, 1, 1, random);
+    this.bn3 = new BatchNorm2d({ channels: outChannels });
+    this.downsample = shortcut(inChannels, outChannels, stride, random);
+  }
+
+  /** @param x `[B, H, W, in]`. Returns `[B, ceil(H / stride), ceil(W / stride), 4 * width]`; the caller disposes it. */
+  forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
+    return tf.tidy(() => {
+      let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
+      y = relu(this.bn2.forward(this.conv2.forward(y, context), context));
+      y = this.bn3.forward(this.conv3.forward(y, context), context);
+      return relu(y.add(runLayers(this.downsample ?? [], x, context)));
+    });
+  }
+}
+
 /** A residual network. Each stage's map is half as large as the one before; the first is as large as the stem's. */
 export class ResNet extends Module implements Backbone {
   readonly conv1: Conv2d;
   readonly bn1: BatchNorm2d;
-  readonly layer1: BasicBlock[];
-  readonly layer2?: BasicBlock[];
-  readonly layer3?: BasicBlock[];
-  readonly layer4?: BasicBlock[];
+  readonly layer1: Layer[];
+  readonly layer2?: Layer[];
+  readonly layer3?: Layer[];
+  readonly layer4?: Layer[];
   readonly channels: readonly number[];
   readonly config: ResNetConfig;
 
   /** @throws RangeError when widths and blocks don't go together. */
   constructor(config: ResNetConfig, random: Random) {
     super();
-    const { stem, widths, blocks } = config;
+    const { stem, widths, blocks, block: kind = 'basic' } = config;
     if (widths.length !== blocks.length || widths.length < 1 || widths.length > 4) {
       throw new RangeError(
         `ResNet: widths [${widths.join(', ')}] and blocks [${blocks.join(', ')}] must have one number a stage, for one to four stages`,
@@ -105,14 +149,15 @@ export class ResNet extends Module implements Backbone {
       throw new RangeError(`ResNet: a stage has one block or more, got [${blocks.join(', ')}]`);
     }
     this.config = config;
-    this.channels = widths;
+    const Block = kind === 'bottleneck' ? Bottleneck : BasicBlock;
+    this.channels = kind === 'bottleneck' ? widths.map((width) => expansion * width) : widths;
     this.conv1 = convolution(3, widths[0], stem.kernel, stem.stride, random);
     this.bn1 = new BatchNorm2d({ channels: widths[0] });
-    const stage = (index: number): BasicBlock[] =>
+    const stage = (index: number): Layer[] =>
       Array.from({ length: blocks[index] }, (_, block) => {
-        const inChannels = widths[block === 0 ? Math.max(0, index - 1) : index];
+        const before = index === 0 ? widths[0] : this.channels[index - 1];
         const stride = block === 0 && index > 0 ? 2 : 1;
-        return new BasicBlock(inChannels, widths[index], stride, random);
+        return new Block(block === 0 ? before : this.channels[index], widths[index], stride, random);
       });
     this.layer1 = stage(0);
     if (widths.length > 1) this.layer2 = stage(1);
@@ -120,7 +165,7 @@ export class ResNet extends Module implements Backbone {
     if (widths.length > 3) this.layer4 = stage(3);
   }
 
-  /** @param x `[B, H, W, 3]`. Returns one `[B, H_i, W_i, widths[i]]` a stage; the caller disposes them. */
+  /** @param x `[B, H, W, 3]`. Returns one `[B, H_i, W_i, channels[i]]` a stage; the caller disposes them. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
       let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
@@ -140,6 +185,20 @@ export class ResNet extends Module implements Backbone {
     if (stem.pool) size = Math.ceil(size / 2);
     return widths.map((_, index) => (index === 0 ? size : (size = Math.ceil(size / 2))));
   }
+}
+
+/** What the input goes through before it is added: nothing where shapes agree. */
+function shortcut(
+  inChannels: number,
+  outChannels: number,
+  stride: 1 | 2,
+  random: Random,
+): Layer[] | undefined {
+  if (stride === 1 && inChannels === outChannels) return undefined;
+  return [
+    convolution(inChannels, outChannels, 1, stride, random),
+    new BatchNorm2d({ channels: outChannels }),
+  ];
 }
 
 function convolution(
