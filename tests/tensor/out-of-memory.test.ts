@@ -39,7 +39,9 @@ describe('out of memory on tensorflow', () => {
   });
 
   it('lets other errors through', () => {
-    expect(() => tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([2, 3])))).toThrow(/Matrix size-incompatible/);
+    expect(() => tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([2, 3])))).toThrow(
+      /Matrix size-incompatible/,
+    );
   });
 });
 
