@@ -89,6 +89,7 @@ export * from './nn/depthwise-conv';
 export * from './nn/dropout';
 export * from './nn/initializers';
 export * from './nn/mbconv';
+export * from './nn/l2-norm';
 export * from './nn/linear';
 export * from './nn/module';
 export * from './nn/padding';

@@ -4,10 +4,10 @@
  *
  * One class builds SSD300 and the small detectors of the notebooks: only the configuration differs.
  *
- * Departures: no L2 normalisation of the first map (ScratchDet removes it too); no batch norm after the max-pools, which
- * ScratchDet's released Caffe model has.
+ * Departure: no batch norm after the max-pools, which ScratchDet's released Caffe model has.
  */
 import { ConvBlock } from '../nn/conv-block';
+import { L2Norm } from '../nn/l2-norm';
 import { type ForwardContext, Module } from '../nn/module';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
@@ -45,6 +45,11 @@ export interface SsdConfig {
    * built by a function decides for itself.
    */
   readonly batchNorm: { readonly backbone: boolean; readonly head: boolean };
+  /**
+   * First scale of the L2 normalisation of the first detection map. The original SSD300 has it with 20 (Liu et al., section 3.1);
+   * ScratchDet removes it. Default: none.
+   */
+  readonly l2Norm?: number;
 }
 
 /** SSD300 on VGG16: maps of 38, 19, 10, 5, 3 and 1 cells a side, 8732 anchors. */
@@ -80,6 +85,7 @@ export function ssd300Config(
 /** The single shot detector: backbone, extra layers, head. */
 export class Ssd extends Module {
   readonly backbone: Backbone;
+  readonly l2Norm?: L2Norm;
   readonly extras: ConvBlock[][];
   readonly head: SsdHead;
   readonly config: SsdConfig;
@@ -99,6 +105,9 @@ export class Ssd extends Module {
           `Ssd: tap ${tap} is not a stage; the backbone has stages 0 to ${stageWidths.length - 1}`,
         );
       }
+    }
+    if (config.l2Norm !== undefined) {
+      this.l2Norm = new L2Norm({ channels: stageWidths[config.taps[0]], scale: config.l2Norm });
     }
     let inChannels = stageWidths[stageWidths.length - 1];
     this.extras = config.extras.map(({ squeeze, channels, stride, padding }) => {
@@ -131,6 +140,7 @@ export class Ssd extends Module {
     return tf.tidy(() => {
       const stages = this.backbone.forward(x, context);
       const maps = this.config.taps.map((tap) => stages[tap]);
+      if (this.l2Norm) maps[0] = this.l2Norm.forward(maps[0], context);
       let y = stages[stages.length - 1];
       for (const blocks of this.extras) {
         for (const block of blocks) y = block.forward(y, context);
