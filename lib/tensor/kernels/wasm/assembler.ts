@@ -60,6 +60,11 @@ export class FunctionWriter {
     this.code.push(...address.code, ...value.code, ...opcode, alignment, ...unsigned(offset));
   }
 
+  /** Stores the lowest byte of a whole number. */
+  storeByte(address: Int, value: Int): void {
+    this.code.push(...address.code, ...value.code, 0x3a, 0, 0);
+  }
+
   /** Copies `bytes` bytes; the blocks may overlap. */
   copy(to: Int, from: Int, bytes: Int | number): void {
     this.code.push(...to.code, ...from.code, ...Int.of(bytes).code, 0xfc, 10, 0, 0);

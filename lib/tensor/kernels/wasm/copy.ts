@@ -297,6 +297,32 @@ export function transposeOn(
   };
 }
 
+/** A kernel that repeats a tensor along its axes; strings go to `original`. */
+export function tileOn(
+  original: tf.KernelConfig,
+): (args: WasmArguments<{ x: tf.Tensor }, { reps: number[] }>) => tf.TensorInfo {
+  return (args) => {
+    const { x } = args.inputs;
+    const { reps } = args.attrs;
+    if (x.dtype === 'string') return original.kernelFunc(args as never) as tf.TensorInfo;
+    const shape = x.shape.map((length, axis) => length * reps[axis]);
+    const out = args.backend.makeOutput(shape, x.dtype);
+    const [own, strides] = [stridesOf(x.shape), stridesOf(shape)];
+    // each axis as two: the repetitions, which start again, and the axis itself
+    copyBlock(
+      args.backend,
+      x.shape.flatMap((length, axis) => [reps[axis], length]),
+      { tensor: x, start: 0, strides: own.flatMap((stride) => [0, stride]) },
+      {
+        tensor: out,
+        start: 0,
+        strides: x.shape.flatMap((length, axis) => [length * strides[axis], strides[axis]]),
+      },
+    );
+    return out;
+  };
+}
+
 /** tfjs's Identity: another name for the same values, where tfjs copies them. */
 export function identity({
   backend,

@@ -1,7 +1,7 @@
 /** Functions of one or two tensors, an element at a time, on the wasm backend. */
 import { tf } from '../../tf';
 import { addressOf, run, type WasmArguments, type WasmHost } from './host';
-import { binary, blockElements, gradients, unary } from './map-kernels';
+import { binary, blockElements, comparisons, gradients, unary } from './map-kernels';
 
 /** So many elements are worth a piece of work. */
 const pieceElements = 16_384;
@@ -95,35 +95,57 @@ function groupAxes(
   return groups;
 }
 
+/** y = f(a, b), broadcast, of the kernels for each layout; undefined where the shapes go together in too involved a way. */
+function runBroadcast(
+  backend: WasmHost,
+  kernels: (typeof binary)[string],
+  a: tf.TensorInfo,
+  b: tf.TensorInfo,
+  dtype: tf.DataType,
+): tf.TensorInfo | undefined {
+  const shape = tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
+  const groups = groupAxes(a.shape, b.shape, shape);
+  if (groups.length > 3) return undefined;
+  const y = backend.makeOutput(shape, dtype);
+  const count = tf.util.sizeFromShape(shape);
+  const [last, middle, outer] = groups;
+  const moves = last?.moves ?? [true, true];
+  const kernel = kernels[!moves[0] ? 'aNumber' : !moves[1] ? 'bNumber' : 'vectors'];
+  // one group: rows of any length
+  const inner = middle ? last.size : blockElements;
+  const strides = [0, 1].map((operand): [number, number] => {
+    const row = moves[operand] ? inner : 1;
+    const own = (group: Axes | undefined): boolean => group?.moves[operand] ?? false;
+    const block = row * (own(middle) ? middle.size : 1);
+    return [own(outer) ? block : 0, own(middle) || (!middle && moves[operand]) ? row : 0];
+  });
+  const rows = { inner, middle: middle?.size ?? Math.max(1, Math.ceil(count / inner)), count, strides };
+  runRows(backend, kernel, [a, b], y, rows);
+  return y;
+}
+
+type BinaryArguments = WasmArguments<{ a: tf.TensorInfo; b: tf.TensorInfo }, object>;
+
 /** A kernel of two tensors; what it is not made for goes to `original`. */
-export function binaryOn(
+export function binaryOn(name: string, original: tf.KernelConfig): (args: BinaryArguments) => tf.TensorInfo {
+  return (args) => {
+    const { a, b } = args.inputs;
+    const suits = a.dtype === 'float32' && b.dtype === 'float32';
+    const y = suits ? runBroadcast(args.backend, binary[name], a, b, 'float32') : undefined;
+    return y ?? (original.kernelFunc(args as never) as tf.TensorInfo);
+  };
+}
+
+/** A comparison; what it is not made for goes to `original`. */
+export function comparisonOn(
   name: string,
   original: tf.KernelConfig,
-): (args: WasmArguments<{ a: tf.TensorInfo; b: tf.TensorInfo }, object>) => tf.TensorInfo {
+): (args: BinaryArguments) => tf.TensorInfo {
   return (args) => {
-    const { backend, inputs } = args;
-    const { a, b } = inputs;
-    if (a.dtype !== 'float32' || b.dtype !== 'float32')
-      return original.kernelFunc(args as never) as tf.TensorInfo;
-    const shape = tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
-    const groups = groupAxes(a.shape, b.shape, shape);
-    if (groups.length > 3) return original.kernelFunc(args as never) as tf.TensorInfo;
-    const y = backend.makeOutput(shape, 'float32');
-    const count = tf.util.sizeFromShape(shape);
-    const [last, middle, outer] = groups;
-    const moves = last?.moves ?? [true, true];
-    const kernel = binary[name][!moves[0] ? 'aNumber' : !moves[1] ? 'bNumber' : 'vectors'];
-    // one group: rows of any length
-    const inner = middle ? last.size : blockElements;
-    const strides = [0, 1].map((operand): [number, number] => {
-      const row = moves[operand] ? inner : 1;
-      const own = (group: Axes | undefined): boolean => group?.moves[operand] ?? false;
-      const block = row * (own(middle) ? middle.size : 1);
-      return [own(outer) ? block : 0, own(middle) || (!middle && moves[operand]) ? row : 0];
-    });
-    const rows = { inner, middle: middle?.size ?? Math.max(1, Math.ceil(count / inner)), count, strides };
-    runRows(backend, kernel, [a, b], y, rows);
-    return y;
+    const { a, b } = args.inputs;
+    const kernels = a.dtype === b.dtype ? comparisons[name][a.dtype] : undefined;
+    const y = kernels ? runBroadcast(args.backend, kernels, a, b, 'bool') : undefined;
+    return y ?? (original.kernelFunc(args as never) as tf.TensorInfo);
   };
 }
 

@@ -1,14 +1,15 @@
 /** What the wasm backend lacks for training, or does slowly, registered through tfjs's public kernel registry. */
 import { tf } from '../../tf';
-import { concatOn, identity, packOn, sliceOn, splitOn, transposeOn, unpackOn } from './copy';
+import { concatOn, identity, packOn, sliceOn, splitOn, tileOn, transposeOn, unpackOn } from './copy';
 import { depthwiseBackpropFilter, depthwiseBackpropInput, depthwiseConv2dOn } from './depthwise';
-import { binary, gradients, unary } from './map-kernels';
-import { binaryOn, gradientKernel, unaryOn } from './maps';
+import { binary, comparisons, gradients, unary } from './map-kernels';
+import { binaryOn, comparisonOn, gradientKernel, unaryOn } from './maps';
 import { batchNormTraining, batchNormTrainingGradient } from './norm';
 import { maxPoolGrad } from './max-pool';
 import { batchMatMulOn } from './matmul';
+import { adamUpdate, blendTensors, momentumUpdate, sumOfSquares } from './optimizer';
 import { conv2d, conv2dBackpropFilter, conv2dBackpropInput } from './products';
-import { sumOn } from './sums';
+import { reductionOn } from './reduce';
 import { unsortedSegmentSum } from './segments';
 import { asKernelFunc, replaceKernel } from '../registry';
 
@@ -37,14 +38,22 @@ export function registerWasmKernels(): void {
   for (const name of Object.keys(binary)) {
     replace(name, (original) => asKernelFunc(binaryOn(name, original as tf.KernelConfig)));
   }
+  for (const name of Object.keys(comparisons)) {
+    replace(name, (original) => asKernelFunc(comparisonOn(name, original as tf.KernelConfig)));
+  }
   for (const name of Object.keys(unary)) {
     replace(name, (original) => asKernelFunc(unaryOn(name, original)));
   }
   for (const name of Object.keys(gradients)) replace(name, () => asKernelFunc(gradientKernel(name)));
   replace('BatchNormTraining', () => asKernelFunc(batchNormTraining));
   replace('BatchNormTrainingGradient', () => asKernelFunc(batchNormTrainingGradient));
-  replace('Sum', (original) => asKernelFunc(sumOn(false, original as tf.KernelConfig)));
-  replace('Mean', (original) => asKernelFunc(sumOn(true, original as tf.KernelConfig)));
+  for (const name of ['Sum', 'Mean', 'Max'] as const) {
+    replace(name, (original) => asKernelFunc(reductionOn(name, original as tf.KernelConfig)));
+  }
+  replace('MomentumUpdate', () => asKernelFunc(momentumUpdate));
+  replace('AdamUpdate', () => asKernelFunc(adamUpdate));
+  replace('Blend', () => asKernelFunc(blendTensors));
+  replace('SumOfSquares', () => asKernelFunc(sumOfSquares));
   replace('MaxPoolGrad', () => asKernelFunc(maxPoolGrad));
   replace('UnsortedSegmentSum', () => asKernelFunc(unsortedSegmentSum));
   replace('Slice', (original) => asKernelFunc(sliceOn(original as tf.KernelConfig)));
@@ -53,6 +62,7 @@ export function registerWasmKernels(): void {
   replace('Pack', (original) => asKernelFunc(packOn(original as tf.KernelConfig)));
   replace('Unpack', (original) => asKernelFunc(unpackOn(original as tf.KernelConfig)));
   replace('Transpose', (original) => asKernelFunc(transposeOn(original as tf.KernelConfig)));
+  replace('Tile', (original) => asKernelFunc(tileOn(original as tf.KernelConfig)));
   replace('Identity', () => asKernelFunc(identity));
   replace('BatchMatMul', (original) => asKernelFunc(batchMatMulOn(original as tf.KernelConfig)));
 }

@@ -33,6 +33,9 @@ function littleEndian(fill: (view: DataView) => void, length: number): number[] 
 
 const vectorOpcode = (opcode: number): number[] => [0xfd, ...unsigned(opcode)];
 
+/** A whole number four times. */
+const splatInt = (value: number): number[] => [...Int.of(value).code, ...vectorOpcode(0x11)];
+
 /** A 32-bit whole number: a count, an address in bytes, or a truth value. */
 export class Int {
   static readonly type = 0x7f;
@@ -66,6 +69,10 @@ export class Int {
   }
   shl(other: Int | number): Int {
     return this.with(other, 0x74);
+  }
+  /** Zeros come in from the left. */
+  shr(other: Int | number): Int {
+    return this.with(other, 0x76);
   }
   eq(other: Int | number): Int {
     return this.with(other, 0x46);
@@ -244,11 +251,39 @@ export class Vector {
   eq(other: Vector | number): Vector {
     return this.with(other, 0x41);
   }
+  ne(other: Vector | number): Vector {
+    return this.with(other, 0x42);
+  }
   lt(other: Vector | number): Vector {
     return this.with(other, 0x43);
   }
   gt(other: Vector | number): Vector {
     return this.with(other, 0x44);
+  }
+  le(other: Vector | number): Vector {
+    return this.with(other, 0x45);
+  }
+  ge(other: Vector | number): Vector {
+    return this.with(other, 0x46);
+  }
+  // Comparisons of the same bits as whole numbers.
+  intEq(other: Vector): Vector {
+    return this.with(other, 0x37);
+  }
+  intNe(other: Vector): Vector {
+    return this.with(other, 0x38);
+  }
+  intLt(other: Vector): Vector {
+    return this.with(other, 0x39);
+  }
+  intGt(other: Vector): Vector {
+    return this.with(other, 0x3b);
+  }
+  intLe(other: Vector): Vector {
+    return this.with(other, 0x3d);
+  }
+  intGe(other: Vector): Vector {
+    return this.with(other, 0x3f);
   }
   and(other: Vector): Vector {
     return this.with(other, 0x4e);
@@ -266,24 +301,23 @@ export class Vector {
   sqrt(): Vector {
     return this.then(0xe3);
   }
-  /** Rounded to the nearest whole number. */
-  nearest(): Vector {
-    return this.then(0x6a);
+  /** The same bits as whole numbers, shifted left. */
+  intShl(bits: number): Vector {
+    return new Vector([...this.code, ...Int.of(bits).code, ...vectorOpcode(0xab)]);
   }
-  /** 2^this, for whole numbers from -126 to 127: they become the exponent's bits. */
-  exponent(): Vector {
-    const whole = this.then(0xf8);
-    const shifted = new Vector([...whole.code, ...Int.of(23).code, ...vectorOpcode(0xab)]);
-    const one = Int.of(127 << 23).code;
-    return new Vector([...shifted.code, ...one, ...vectorOpcode(0x11), ...vectorOpcode(0xae)]);
+  /** The same bits as whole numbers, and a number added. */
+  intAdd(value: number): Vector {
+    return new Vector([...this.code, ...splatInt(value), ...vectorOpcode(0xae)]);
   }
   lane(index: number): Float {
     return new Float([...this.code, ...vectorOpcode(0x1f), index]);
   }
-  /** Four of the eight floats of this (0 to 3) and `other` (4 to 7). */
-  shuffle(other: Vector, lanes: readonly [number, number, number, number]): Vector {
-    const bytes = lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte));
-    return new Vector([...this.code, ...other.code, ...vectorOpcode(13), ...bytes]);
+  /** The four truth values of a comparison as bytes of 0 or 1, the first one lowest. */
+  truths(): Int {
+    const words = this.and(new Vector(splatInt(1))).code;
+    // twice narrowed: 32 bits to 16, then to 8
+    const local = [...words, ...words, ...vectorOpcode(0x85)];
+    return new Int([...local, ...local, ...vectorOpcode(0x65), ...vectorOpcode(0x1b), 0]);
   }
   /** The sum of the four. */
   total(): Float {

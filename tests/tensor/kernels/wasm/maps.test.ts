@@ -104,6 +104,46 @@ describe('functions of two tensors', () => {
     }
   });
 
+  it.each([
+    ['equal', (a: number, b: number) => a === b],
+    ['notEqual', (a: number, b: number) => a !== b],
+    ['less', (a: number, b: number) => a < b],
+    ['lessEqual', (a: number, b: number) => a <= b],
+    ['greater', (a: number, b: number) => a > b],
+    ['greaterEqual', (a: number, b: number) => a >= b],
+  ] as const)('%s, of floats and of whole numbers', (name, reference) => {
+    for (const dtype of ['float32', 'int32'] as const) {
+      for (const [aShape, bShape] of shapes) {
+        tf.tidy(() => {
+          const [a, b] = [aShape, bShape].map((shape, i) => normals(sizeOf(shape), `${i}`).map(Math.round));
+          const y = tf[name](tf.tensor(a, aShape, dtype), tf.tensor(b, bShape, dtype));
+          const expected = new Float32Array(y.size);
+          let at = 0;
+          for (const index of indices(y.shape))
+            expected[at++] = Number(reference(a[offset(aShape, index)], b[offset(bShape, index)]));
+          expect(y.dtype).toBe('bool');
+          expectSame(y, expected, `${dtype} [${aShape}] and [${bShape}]`);
+        });
+      }
+    }
+  });
+
+  it('comparisons of what is no number, of large whole numbers, of truth values', () => {
+    tf.tidy(() => {
+      const x = tf.tensor1d([NaN, 1, NaN, Infinity, -0]);
+      const y = tf.tensor1d([NaN, NaN, 1, Infinity, 0]);
+      expect(Array.from(tf.equal(x, y).dataSync())).toEqual([0, 0, 0, 1, 1]);
+      expect(Array.from(tf.notEqual(x, y).dataSync())).toEqual([1, 1, 1, 0, 0]);
+      expect(Array.from(tf.lessEqual(x, y).dataSync())).toEqual([0, 0, 0, 1, 1]);
+      const large = tf.tensor1d([2 ** 31 - 1, -(2 ** 31), 16_777_217], 'int32');
+      const other = tf.tensor1d([2 ** 31 - 2, 2 ** 31 - 1, 16_777_216], 'int32');
+      expect(Array.from(tf.greater(large, other).dataSync())).toEqual([1, 0, 1]);
+      expect(Array.from(tf.equal(tf.tensor1d([true, false]), tf.tensor1d([true, true])).dataSync())).toEqual([
+        1, 0,
+      ]);
+    });
+  });
+
   it('of other types', () => {
     tf.tidy(() => {
       const [a, b] = [tf.tensor1d([7, -7, 3], 'int32'), tf.tensor1d([2, 2, 2], 'int32')];
@@ -146,6 +186,21 @@ describe('activations', () => {
     }
   });
 
+  it('exp, over its whole range', () => {
+    tf.tidy(() => {
+      const x = tf.range(-103.9, 88.7, 0.013);
+      const y = tf.exp(x).dataSync();
+      const worst = Array.from(x.dataSync(), (v, i) => {
+        // below the smallest normal number, digits are lost
+        const unit = Math.max(2 ** -149, Math.exp(v) * 2 ** -23);
+        return Math.abs(y[i] - Math.exp(v)) / unit;
+      }).reduce((a, b) => Math.max(a, b), 0);
+      expect(worst).toBeLessThan(2);
+      const ends = tf.exp(tf.tensor1d([-Infinity, -1e30, -104, 0, 89, 1e30, Infinity, NaN]));
+      expect(Array.from(ends.dataSync())).toEqual([0, 0, 0, 1, Infinity, Infinity, Infinity, NaN]);
+    });
+  });
+
   it('far out, and of what is no number', () => {
     tf.tidy(() => {
       const x = tf.tensor1d([-Infinity, -1e30, -100, -88, 0, 88, 100, 1e30, Infinity]);
@@ -160,7 +215,7 @@ describe('activations', () => {
   });
 });
 
-describe('sums and means', () => {
+describe('sums, means and maxima', () => {
   const cases: [number[], number | number[]][] = [
     [[70_001], 0],
     [[5], 0],
@@ -203,6 +258,15 @@ describe('sums and means', () => {
       expect(sum.shape).toEqual(kept);
       expect(tf.sum(t, axis).shape).toEqual(shape.filter((_, a) => !axes.includes(a)));
       expectClose(sum.dataSync(), expected, 3e-7, 'sum');
+      if (x.length > 0) {
+        const maxima = new Float32Array(sizeOf(kept)).fill(-Infinity);
+        at = 0;
+        for (const index of indices(shape)) {
+          const to = offset(kept, index);
+          maxima[to] = Math.max(maxima[to], x[at++]);
+        }
+        expectSame(tf.max(t, axis), maxima, 'maximum');
+      }
       const count = sizeOf(shape) / sizeOf(kept);
       if (count > 0)
         expectClose(
@@ -336,6 +400,40 @@ describe('copies', () => {
               ],
             ),
           );
+        }
+        expectSame(y, expected, dtype);
+      }
+    });
+  });
+
+  it.each([
+    [
+      [2, 1, 1, 24],
+      [1, 9, 11, 1],
+    ],
+    [
+      [3, 5],
+      [2, 3],
+    ],
+    [[7], [1000]],
+    [
+      [2, 3, 2, 3],
+      [3, 2, 1, 2],
+    ],
+    [
+      [2, 3],
+      [1, 1],
+    ],
+  ])('tile %j by %j', (shape, reps) => {
+    tf.tidy(() => {
+      for (const dtype of ['float32', 'int32', 'bool'] as const) {
+        const values = Array.from({ length: sizeOf(shape) }, (_, i) => (dtype === 'bool' ? i % 3 === 0 : i));
+        const y = tf.tile(tf.tensor(values as number[], shape, dtype), reps);
+        expect(y.shape).toEqual(shape.map((length, axis) => length * reps[axis]));
+        const expected: number[] = [];
+        for (const index of indices(y.shape)) {
+          const source = index.map((i, axis) => i % shape[axis]);
+          expected.push(Number(values[source.reduce((at, i, axis) => at * shape[axis] + i, 0)]));
         }
         expectSame(y, expected, dtype);
       }
