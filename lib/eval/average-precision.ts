@@ -48,6 +48,27 @@ export function interpolatedAp({ recall, precision }: PrecisionRecall, recalls: 
   return sum / recalls.length;
 }
 
+/**
+ * The same from the precision at each hit alone, of which it makes the envelope in place: which hit reaches each recall.
+ * @param precision at the hits, from the highest score to the lowest
+ * @param hits how many of `precision` there are
+ * @param reached takes the hit's index for each of `recalls`, -1 where none reaches it
+ */
+export function reachRecalls(
+  precision: Float64Array,
+  hits: number,
+  positives: number,
+  recalls: readonly number[],
+  reached: Int32Array,
+): void {
+  for (let i = hits - 2; i >= 0; i--) precision[i] = Math.max(precision[i], precision[i + 1]);
+  let at = 0;
+  for (let r = 0; r < recalls.length; r++) {
+    while (at < hits && (at + 1) / positives < recalls[r]) at++;
+    reached[r] = at < hits ? at : -1;
+  }
+}
+
 /** The area under the envelope, every change of recall counted (VOC2010 and later). */
 export function areaUnderCurve({ recall, precision }: PrecisionRecall): number {
   const envelope = precisionEnvelope(precision);

@@ -130,12 +130,12 @@ function wrongWith(
   const { box, label } = item;
   const score = isDetection ? (item as Detection).score : 1;
   const known = Number.isInteger(label) && label >= 0 && label < classes;
-  if (box.length === 4 && hasExtent(box[2] - box[0], box[3] - box[1]) && known && score >= 0 && score <= 1) {
+  if (box?.length === 4 && hasExtent(box[2] - box[0], box[3] - box[1]) && known && score >= 0 && score <= 1) {
     return undefined;
   }
   const found: [Severity, string][] = [];
-  const boxText = `box [${box.join(', ')}]`;
-  if (box.length !== 4 || !box.every(Number.isFinite)) {
+  const boxText = `box ${box ? `[${box.join(', ')}]` : String(box)}`;
+  if (box?.length !== 4 || !box.every(Number.isFinite)) {
     found.push(['fatal', `${boxText} (a box is four numbers, [x1, y1, x2, y2])`]);
   } else if (isDetection && box[2] >= box[0] && box[3] >= box[1]) {
     if (box[2] === box[0] || box[3] === box[1]) found.push(['harmless', `${boxText}, without extent`]);
@@ -148,6 +148,7 @@ function wrongWith(
     const range = classes > 0 ? `, from 0 to ${classes - 1}` : '';
     found.push(['foreign', `label ${label}, but there are ${classes} classes${range}`]);
   }
+  if (found.length === 0) return undefined;
   const { severity, problem } = worstOf(found);
   return { severity, problem: `has ${problem}` };
 }

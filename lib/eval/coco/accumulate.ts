@@ -1,6 +1,6 @@
 /** From matched detections to precision and recall at every threshold, size and number of detections (`COCOeval.accumulate`). */
-import type { ClassMatches } from './matching';
-import { verdicts } from './matching';
+import { reachRecalls } from '../average-precision';
+import { type ClassMatches, verdicts } from './matching';
 import type { CocoParameters } from './parameters';
 import type { CocoGrid } from './types';
 
@@ -61,7 +61,8 @@ export function accumulateClass(
   const { count, scores, ranks, verdicts: table, positives } = matches;
   const most = Math.max(0, ...positives);
   const envelope = new Float64Array(most);
-  const reachedAt = new Float64Array(most);
+  const hitScores = new Float64Array(most);
+  const reached = new Int32Array(recallThresholds.length);
   const stride = grid.classes * grid.sizes * grid.limits;
   for (let size = 0; size < grid.sizes; size++) {
     if (positives[size] === 0) continue;
@@ -77,19 +78,15 @@ export function accumulateClass(
           if (verdict === verdicts.right) {
             right++;
             envelope[right - 1] = right / (wrong + right + Number.EPSILON);
-            reachedAt[right - 1] = scores[p];
+            hitScores[right - 1] = scores[p];
           } else if (verdict === verdicts.wrong) wrong++;
         }
-        for (let i = right - 1; i > 0; i--) {
-          if (envelope[i] > envelope[i - 1]) envelope[i - 1] = envelope[i];
-        }
         grid.recall[recallIndex(grid, t, label, size, m)] = right / positives[size];
-        let at = 0;
+        reachRecalls(envelope, right, positives[size], recallThresholds, reached);
         let cell = precisionIndex(grid, t, 0, label, size, m);
         for (let r = 0; r < grid.recalls; r++, cell += stride) {
-          while (at < right && (at + 1) / positives[size] < recallThresholds[r]) at++;
-          grid.precision[cell] = at < right ? envelope[at] : 0;
-          grid.scores[cell] = at < right ? reachedAt[at] : 0;
+          grid.precision[cell] = reached[r] < 0 ? 0 : envelope[reached[r]];
+          grid.scores[cell] = reached[r] < 0 ? 0 : hitScores[reached[r]];
         }
         // A recall of 0 is reached by the first detection, whatever it is.
         if (count > 0) grid.scores[precisionIndex(grid, t, 0, label, size, m)] = scores[0];

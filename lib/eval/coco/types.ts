@@ -72,8 +72,8 @@ export interface CocoResult extends CocoFigures {
 export interface CocoInput extends CocoOptions, EvaluationInput {
   readonly groundTruth: readonly (readonly CocoObject[])[];
   /**
-   * The images' ids, as numbers or digits. Equal scores are ordered by them, as in the official code; without, by the images'
-   * order.
+   * The images' ids. Equal scores of different images are ordered by them, as in the official code: as numbers where all of them
+   * are, or are written in digits, otherwise as texts. Default: by the order of the images.
    */
   readonly ids?: readonly (number | string)[];
 }

@@ -1,4 +1,5 @@
 /** Average precision as it is, and as it would be with some errors mended (TIDE, section 2.3). */
+import { reachRecalls } from '../average-precision';
 import { descendingOrder } from '../stable-order';
 import { type ErrorType, errorTypes, type JudgedImage } from './image-errors';
 
@@ -84,6 +85,7 @@ export function createMender(images: readonly JudgedImage[], classes: number): (
     const perClass = Array.from(positives, (wanted, k) => {
       if (wanted === 0 && seen[k] === 0) return 0;
       counted++;
+      if (wanted === 0) return 0;
       const ap = apOf(precision.subarray(starts[k], starts[k] + hits[k]), wanted);
       sum += ap;
       return ap;
@@ -94,13 +96,7 @@ export function createMender(images: readonly JudgedImage[], classes: number): (
 
 /** The mean over 101 recalls of the highest precision at a recall or later, from the precision at each hit. */
 function apOf(precision: Float64Array, positives: number): number {
-  if (positives === 0) return 0;
-  for (let i = precision.length - 2; i >= 0; i--) precision[i] = Math.max(precision[i], precision[i + 1]);
-  let sum = 0;
-  let at = 0;
-  for (const recall of recalls) {
-    while (at < precision.length && (at + 1) / positives < recall) at++;
-    if (at < precision.length) sum += precision[at];
-  }
-  return sum / recalls.length;
+  const reached = new Int32Array(recalls.length);
+  reachRecalls(precision, precision.length, positives, recalls, reached);
+  return reached.reduce((sum, hit) => sum + (hit < 0 ? 0 : precision[hit]), 0) / recalls.length;
 }

@@ -208,6 +208,16 @@ describe('wrong input', () => {
     }
   });
 
+  test('what is no box at all is told like the rest', () => {
+    const broken = one(
+      [object(undefined as never), object([1, 2, 3] as never)],
+      [detection(null as never, 0.5)],
+    );
+    expect(() => evaluateCoco(broken)).toThrow(
+      /object 0 [^\n]*undefined[^]*\[1, 2, 3\][^]*detection 0 [^\n]*null/,
+    );
+  });
+
   test('lists that do not go together, ids that come twice, settings that cannot be', () => {
     const good = one([object(a)], []);
     expect(() => evaluateCoco({ ...good, detections: [] })).toThrow('ground truth of 1 images');
