@@ -1,15 +1,16 @@
 /** The data of an experiment: the shipped scenes, or a folder of the user's own, behind one function. */
+import path from 'node:path';
+import type { CheckedDataset } from './assemble';
+import { findDataset } from './folder';
 import type { SceneDifficulty, SceneDifficultyName } from './scenes/difficulty';
 import { loadScenes, type ScenesProgress } from './scenes/prepare';
 import type { DatasetProblem } from './problems';
 import { splitDataset } from './split';
 import type { DetectionDataset } from './types';
-import { readVoc, type VocDataset } from './voc';
-import { readVocLayout } from './voc-layout';
 
 /** What to train and to test on. */
 export interface TrainTestOptions {
-  /** A folder in Pascal VOC layout. Left out: the shipped scenes. */
+  /** A folder of your own, in any layout that `findDataset` knows. Left out: the shipped scenes. */
   readonly folder?: string;
   /** Images of the scenes to render, in pixels. A folder's images keep their size. */
   readonly size: number;
@@ -36,7 +37,10 @@ export interface TrainTest {
   readonly source: string;
 }
 
-/** Opens the data, rendering the scenes first where they are not in the cache. @throws what `readVoc` throws. */
+/**
+ * Opens the data, rendering the scenes first where they are not in the cache. What is wrong in a folder is mended or left out, and told.
+ * @throws what `findDataset` throws, and Error where no image is left.
+ */
 export async function loadTrainTest(options: TrainTestOptions): Promise<TrainTest> {
   return options.folder === undefined ? fromScenes(options) : fromFolder(options.folder, options);
 }
@@ -56,31 +60,44 @@ async function fromScenes(options: TrainTestOptions): Promise<TrainTest> {
   };
 }
 
+/** Pairs of lists that cannot overlap, the fuller ones first. */
+const pairs = [
+  ['trainval', 'test'],
+  ['train', 'test'],
+  ['train', 'val'],
+  ['train', 'valid'],
+  ['train', 'validation'],
+  ['train2017', 'val2017'],
+];
+
 async function fromFolder(folder: string, options: TrainTestOptions): Promise<TrainTest> {
   const { trainImages, testImages, seed = 0 } = options;
-  const { imageSets } = await readVocLayout(folder);
-  // A pair of lists that cannot overlap, the fuller ones first.
-  const pair = [
-    ['trainval', 'test'],
-    ['train', 'test'],
-    ['train', 'val'],
-  ].find((names) => names.every((name) => imageSets.includes(name)));
+  const found = await findDataset(folder);
+  const name = path.basename(path.resolve(folder));
+  const read = (rest: { split?: string; classes?: readonly string[] } = {}): Promise<CheckedDataset> =>
+    found.read({ ...rest, name, invalid: 'mend' });
+  const pair = pairs.find((names) => names.every((one) => found.splits.includes(one)));
   let train: DetectionDataset;
   let test: DetectionDataset;
   let problems: readonly DatasetProblem[];
   let lists: string;
   if (pair) {
-    // Labels must mean the same in both: the classes come from all annotations of the folder, whatever the list.
-    const parts: VocDataset[] = [];
-    for (const split of pair) parts.push(await readVoc(folder, { split, invalid: 'mend' }));
+    let parts = [await read({ split: pair[0] }), await read({ split: pair[1] })];
+    if (parts[0].classes.join('\n') !== parts[1].classes.join('\n')) {
+      // Two tables: labels must mean the same in both.
+      const classes = [...new Set(parts.flatMap((part) => part.classes))].sort();
+      parts = [await read({ split: pair[0], classes }), await read({ split: pair[1], classes })];
+    }
     [train, test] = parts;
     problems = parts.flatMap((part) => part.problems);
     lists = `its lists ${pair.join(' and ')}`;
   } else {
-    const all = await readVoc(folder, { invalid: 'mend' });
+    // Files of several splits can't be read as one; lists in VOC's layout can.
+    const separate = ['coco', 'csv', 'json'].includes(found.format) && found.splits.length > 1;
+    const all = await read(separate ? { split: found.splits[0] } : {});
     ({ train, test } = splitDataset(all, { train: 0.8, test: 0.2 }, seed));
     problems = all.problems;
-    lists = '80 % of its images to train on, 20 % to test on';
+    lists = `80 % of its ${separate ? `${found.splits[0]} ` : ''}images to train on, 20 % to test on`;
   }
   for (const [name, part] of Object.entries({ train, test })) {
     if (part.examples.length === 0) {

@@ -67,7 +67,35 @@ describe('loadTrainTest of a folder', () => {
     expect(ids(again.test)).toEqual(ids(first.test));
   });
 
-  test('refuses a folder that is not VOC, saying what is missing', async () => {
-    await expect(loadTrainTest({ ...options, folder: root })).rejects.toThrow(/not in Pascal VOC layout/);
+  test('takes tables of the parts, with labels that mean the same in both', async () => {
+    const place = path.join(root, 'tables');
+    await folder('pixels', { all: ['a', 'b'] });
+    fs.cpSync(path.join(root, 'pixels', 'JPEGImages'), place, { recursive: true });
+    fs.writeFileSync(
+      path.join(place, 'train_labels.csv'),
+      'filename,class,xmin,ymin,xmax,ymax\na.jpg,dog,1,1,9,9\n',
+    );
+    fs.writeFileSync(
+      path.join(place, 'test_labels.csv'),
+      'filename,class,xmin,ymin,xmax,ymax\nb.jpg,cat,1,1,9,9\n',
+    );
+    const { train, test: held, source } = await loadTrainTest({ ...options, folder: place });
+    expect([train.classes, held.classes]).toEqual([
+      ['cat', 'dog'],
+      ['cat', 'dog'],
+    ]);
+    expect([train.examples[0].objects[0].label, held.examples[0].objects[0].label]).toEqual([1, 0]);
+    expect(source).toBe('your folder tables: its lists train and test');
+  });
+
+  test('refuses a folder that holds several data sets, or none, saying what was expected', async () => {
+    await expect(loadTrainTest({ ...options, folder: root })).rejects.toThrow(
+      /data sets in Pascal VOC's layout: choose one of/,
+    );
+    const empty = path.join(root, 'nothing');
+    fs.mkdirSync(empty);
+    await expect(loadTrainTest({ ...options, folder: empty })).rejects.toThrow(
+      /expected annotations in Pascal VOC's layout/,
+    );
   });
 });
