@@ -9,7 +9,7 @@ import type { DetectionDataset } from '../data/types';
 import { encodeTargets, targetTensors } from '../losses/multibox-targets';
 import { createRandom } from '../tensor/random';
 import { tf } from '../tensor/tf';
-import { batchTensor } from '../train/train-ssd';
+import { batchTensor } from '../train/batch-tensor';
 import { type Comparison, takeTurns, time } from './measure';
 import { buildNet, netAnchors, planNet } from './nets';
 import { createTrainingStep } from './workloads';

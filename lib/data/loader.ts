@@ -40,8 +40,11 @@ export interface Batch {
 /** Batches of a data set, epoch by epoch. */
 export interface Loader {
   readonly batches: number;
-  /** The batches of an epoch (from 0): the same seed and epoch give the same batches. An empty data set gives none. */
-  epoch(epoch: number): AsyncGenerator<Batch, void, undefined>;
+  /**
+   * The batches of an epoch (from 0): the same seed and epoch give the same batches. An empty data set gives none.
+   * @param from leaves out the batches before this one, without reading their images.
+   */
+  epoch(epoch: number, from?: number): AsyncGenerator<Batch, void, undefined>;
   /** Decodes everything into memory now; says how many are done. */
   preload(onProgress?: (done: number, total: number) => void): Promise<void>;
 }
@@ -83,11 +86,11 @@ export function createLoader(dataset: DetectionDataset, options: LoaderOptions):
 
   return {
     batches,
-    async *epoch(epoch) {
+    async *epoch(epoch, from = 0) {
       const random = createRandom(`${shuffle ?? 0}/epoch-${epoch}`);
       const indices = examples.map((_, i) => i);
       const order = shuffle === undefined ? indices : random.fork('order').shuffle(indices);
-      for (let b = 0; b < batches; b++) {
+      for (let b = from; b < batches; b++) {
         const chosen = order.slice(b * batchSize, (b + 1) * batchSize);
         const images = new Float32Array(chosen.length * height * width * 3);
         const groundTruth: GroundTruth[][] = [];

@@ -1,33 +1,44 @@
-/** A detector around an SSD network: its anchors, and the way from images to detections. Matching and losses are training's. */
+/** A detector around an SSD network: its anchors, matching and loss, and the way from images to detections. */
 import type { AnchorSet } from '../boxes/anchors';
 import { ssdDetections, type SsdDetectionOptions } from '../boxes/ssd-detections';
-import type { Detection } from '../boxes/types';
+import type { GroundTruth } from '../boxes/types';
+import { multiboxLoss, type MultiboxLossOptions } from '../losses/multibox';
+import {
+  encodeTargets,
+  type EncodeOptions,
+  type MultiboxTargets,
+  targetTensors,
+} from '../losses/multibox-targets';
 import { inference } from '../nn/module';
 import { tf } from '../tensor/tf';
+import type { Detector } from './detector';
 import type { SsdPredictions } from './heads/ssd';
 import type { Ssd } from './ssd';
 
+/** What an SSD is trained with. */
+export interface SsdTraining {
+  /** How anchors are matched to objects, and boxes encoded. */
+  readonly matching?: EncodeOptions;
+  readonly loss?: MultiboxLossOptions;
+}
+
 /** An SSD network with the anchors its predictions refer to. */
-export interface SsdDetector {
+export interface SsdDetector extends Detector<SsdDetectionOptions> {
   readonly model: Ssd;
   readonly anchors: AnchorSet;
-  /**
-   * Detections of each image, highest score first, boxes in pixels of the network's input (or of `width` x `height`).
-   * @param images `[B, S, S, 3]`, normalised as in training; not disposed.
-   * @param predict runs the network. Default: `model.forward` as it is; a compiled one is faster for many batches of one size.
-   */
-  detect(
-    images: tf.Tensor4D,
-    options?: SsdDetectionOptions,
-    predict?: (images: tf.Tensor4D) => SsdPredictions,
-  ): Promise<Detection[][]>;
+  readonly training: SsdTraining;
+  targets(groundTruth: readonly (readonly GroundTruth[])[]): {
+    classTargets: tf.Tensor2D;
+    boxTargets: tf.Tensor3D;
+  };
+  predict(images: tf.Tensor4D): SsdPredictions;
 }
 
 /**
  * Joins a network and its anchors.
  * @throws when their detection maps or the number of anchors a cell differ, naming the level.
  */
-export function createSsdDetector(model: Ssd, anchors: AnchorSet): SsdDetector {
+export function createSsdDetector(model: Ssd, anchors: AnchorSet, training: SsdTraining = {}): SsdDetector {
   const { inputSize, anchorsPerCell } = model.config;
   const sizes = model.mapSizes();
   const describe = (cells: readonly string[]) => cells.join(', ');
@@ -45,11 +56,32 @@ export function createSsdDetector(model: Ssd, anchors: AnchorSet): SsdDetector {
         `${anchors.imageWidth}x${anchors.imageHeight}`,
     );
   }
+  const { classes } = model.config;
+  const predict = (images: tf.Tensor4D): SsdPredictions => model.forward(images, inference);
   return {
     model,
     anchors,
-    async detect(images, options, predict = (x) => model.forward(x, inference)) {
-      const { classLogits, boxDeltas } = predict(images);
+    training,
+    classes,
+    inputSize: { width: inputSize, height: inputSize },
+    targets(groundTruth) {
+      const { classTargets, boxTargets } = targetTensors(
+        encodeTargets(groundTruth, anchors, { classes, ...training.matching }),
+      );
+      return { classTargets, boxTargets };
+    },
+    loss(images, targets, context) {
+      const predictions = model.forward(images, context);
+      const { total, classLoss, boxLoss, positives } = multiboxLoss(
+        predictions,
+        targets as unknown as MultiboxTargets,
+        training.loss,
+      );
+      return { total, parts: { class: classLoss, box: boxLoss, positives } };
+    },
+    predict,
+    async detect(images, options, run = predict) {
+      const { classLogits, boxDeltas } = run(images) as SsdPredictions;
       const [logits, deltas] = await Promise.all([classLogits.data(), boxDeltas.data()]);
       const [batch, count, columns] = classLogits.shape;
       tf.dispose([classLogits, boxDeltas]);
@@ -58,7 +90,7 @@ export function createSsdDetector(model: Ssd, anchors: AnchorSet): SsdDetector {
           logits.subarray(i * count * columns, (i + 1) * count * columns) as Float32Array,
           deltas.subarray(i * count * 4, (i + 1) * count * 4) as Float32Array,
           anchors,
-          options,
+          { coder: training.matching?.coder, ...options },
         ),
       );
     },

@@ -2,7 +2,7 @@
 import type { ForwardContext, Module, NamedVariable } from '../nn/module';
 import { moduleNames } from '../nn/summary';
 import { tf } from '../tensor/tf';
-import type { Loss } from './step';
+import type { Loss } from '../losses/loss';
 
 /**
  * Runs the step again, eagerly and without updating anything, and looks at every tensor on the way, from the batch to the gradients.

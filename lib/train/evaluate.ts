@@ -1,14 +1,12 @@
 /** Runs a detector over a data set. */
-import type { SsdDetectionOptions } from '../boxes/ssd-detections';
 import type { Detection, GroundTruth } from '../boxes/types';
-import type { Batch, Loader } from '../data/loader';
+import type { Loader } from '../data/loader';
 import { unfitBox } from '../data/transforms/geometric';
-import type { SsdDetector } from '../models/ssd-detector';
-import { inference } from '../nn/module';
+import type { DetectionOptions, Detector } from '../models/detector';
 import { compile } from '../tensor/compile/compile';
 import type { tf } from '../tensor/tf';
+import { batchTensor } from './batch-tensor';
 import { interruptSignal } from './interrupt';
-import { batchTensor } from './train-ssd';
 
 /** What a detector found in each image of a data set, beside what is there. */
 export interface DatasetDetections {
@@ -20,8 +18,8 @@ export interface DatasetDetections {
   readonly seconds: number;
 }
 
-/** Options of `detectAll`. */
-export interface DetectAllOptions extends SsdDetectionOptions {
+/** Options of `detectAll`, beside the detector's own. */
+export interface DetectAllOptions {
   readonly onProgress?: (done: number) => void;
 }
 
@@ -29,16 +27,16 @@ export interface DetectAllOptions extends SsdDetectionOptions {
  * Detects in every image of a loader's first epoch. The loader must not augment or shuffle.
  * Boxes come back in the pixels of the original images, where evaluation and drawing want them.
  */
-export async function detectAll(
-  detector: SsdDetector,
+export async function detectAll<Options extends DetectionOptions>(
+  detector: Detector<Options>,
   loader: Loader,
-  options: DetectAllOptions = {},
+  options: Options & DetectAllOptions = {} as Options,
 ): Promise<DatasetDetections> {
-  const { onProgress, ...detection } = options;
+  const { onProgress } = options;
   // Building a graph takes about as long as twenty batches save.
   const compiled =
     loader.batches >= 32
-      ? compile(({ images }: { images: tf.Tensor4D }) => detector.model.forward(images, inference))
+      ? compile(({ images }: { images: tf.Tensor4D }) => detector.predict(images))
       : undefined;
   const started = performance.now();
   const ids: string[] = [];
@@ -48,7 +46,7 @@ export async function detectAll(
     for await (const batch of loader.epoch(0)) {
       interruptSignal()?.throwIfAborted();
       const images = batchTensor(batch);
-      const found = await detector.detect(images, detection, compiled && ((x) => compiled({ images: x })));
+      const found = await detector.detect(images, options, compiled && ((x) => compiled({ images: x })));
       images.dispose();
       batch.ids.forEach((id, i) => {
         const original = <T extends GroundTruth | Detection>(item: T): T => ({
@@ -65,14 +63,4 @@ export async function detectAll(
     compiled?.dispose();
   }
   return { ids, groundTruth, detections, seconds: (performance.now() - started) / 1000 };
-}
-
-/** A loader's epochs one after another, without end: what `train` takes. */
-export async function* endlessly(loader: Loader): AsyncGenerator<Batch, void, undefined> {
-  if (loader.batches === 0) {
-    throw new Error(
-      'The loader has no batch: the data set is empty, or smaller than one batch with dropLast on',
-    );
-  }
-  for (let epoch = 0; ; epoch++) yield* loader.epoch(epoch);
 }

@@ -1,4 +1,5 @@
 /** One training step: forward pass, gradient, its norm, the update, the running statistics; compiled where the backend has graphs. */
+import type { Loss } from '../losses/loss';
 import { applyStatistics, type BatchStatistics, type ForwardContext } from '../nn/module';
 import { compile } from '../tensor/compile/compile';
 import { updateWhere } from '../tensor/compile/update-where';
@@ -6,12 +7,6 @@ import { tf } from '../tensor/tf';
 import { squaredNorm } from './clip';
 import { GradientProbe } from './gradient-probe';
 import type { Optimizer } from './optimizer';
-
-/** A loss with named parts, all scalars. */
-export interface Loss {
-  readonly total: tf.Scalar;
-  readonly parts: Readonly<Record<string, tf.Scalar>>;
-}
 
 /** What a step is made of. */
 export interface TrainingStepOptions<Inputs extends Record<string, tf.Tensor>> {

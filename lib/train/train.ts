@@ -1,4 +1,5 @@
 /** The training loop: batches in, updated parameters and a log of every step out. */
+import type { Loss } from '../losses/loss';
 import type { ForwardContext, Module } from '../nn/module';
 import { tf } from '../tensor/tf';
 import { checkLimit } from './checks';
@@ -7,7 +8,7 @@ import { interruptSignal } from './interrupt';
 import type { Optimizer } from './optimizer';
 import type { Schedule } from './schedule';
 import { Sgd, type SgdOptions } from './sgd';
-import { createTrainingStep, type Loss } from './step';
+import { createTrainingStep } from './step';
 
 /** One step of training, measured. */
 export interface StepLog {

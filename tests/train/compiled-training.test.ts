@@ -13,7 +13,7 @@ import { nodeBackend } from '../../lib/tensor/compile/node-backend';
 import { tf } from '../../lib/tensor/tf';
 import { AdamW } from '../../lib/train/adamw';
 import { Sgd } from '../../lib/train/sgd';
-import type { Loss } from '../../lib/train/step';
+import type { Loss } from '../../lib/losses/loss';
 import { type StepLog, train } from '../../lib/train/train';
 import { normals, on } from '../tensor/kernels/backends';
 

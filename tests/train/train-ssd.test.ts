@@ -116,6 +116,18 @@ describe('trainSsd', () => {
     expect(await losses()).toEqual(await losses());
   });
 
+  test('refuses images of another size, and says which it takes', async () => {
+    const detector = build();
+    const run = trainSsd({
+      detector,
+      batches: endlessly(createLoader(rectangles(3), { size: [32, 48], batchSize: 3 })),
+      steps: 1,
+      schedule: stepSchedule({ base: 0.1 }),
+    });
+    await expect(run).rejects.toThrow('gives images of 48 x 32 pixels, the detector takes 32 x 32');
+    detector.model.dispose();
+  });
+
   test('refuses an empty data set', async () => {
     const detector = build();
     const loader = createLoader({ ...rectangles(0), examples: [] }, { size: 32, batchSize: 3 });
