@@ -3,6 +3,7 @@ export * from './boxes/anchors';
 export * from './boxes/coders';
 export * from './boxes/coverage';
 export * from './boxes/decode-tensor';
+export * from './boxes/dense-detections';
 export * from './boxes/distance-iou';
 export * from './boxes/fpn-levels';
 export * from './boxes/geometry';
