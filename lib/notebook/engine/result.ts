@@ -4,6 +4,7 @@ import { bundleOf, displaySymbol, isShowable, type MimeBundle, type ShownBundle 
 import { chartBundle, isChart } from '../../plot/show';
 import { boxesView } from '../results/boxes-view';
 import { dataView } from '../results/data-view';
+import { evaluationView } from '../results/evaluation-view';
 import { imageView } from '../results/image-view';
 import { layersModelView, moduleView, summaryView } from '../results/module-view';
 import { recordsView } from '../results/records-view';
@@ -20,6 +21,7 @@ const views: readonly ((value: unknown) => ShownBundle | undefined | Promise<Sho
   layersModelView,
   summaryView,
   dataView,
+  evaluationView,
   boxesView,
   recordsView,
 ];

@@ -1,7 +1,6 @@
-/** What data sets, anchors and evaluations show as a cell's value. */
+/** What data sets, anchors and detections of a data set show as a cell's value. */
 import type { AnchorSet } from '../../boxes/anchors';
 import type { DetectionDataset } from '../../data/types';
-import type { VocResult } from '../../eval/voc';
 import type { ShownBundle } from '../../plot/display';
 import { formatCount, formatDuration } from '../../plot/format';
 import { table, type TableCell } from '../../plot/table';
@@ -17,7 +16,6 @@ export function dataView(value: unknown): ShownBundle | undefined {
   if (!isPlainObject(value)) return undefined;
   if (isDataset(value)) return datasetView(value);
   if (isAnchorSet(value)) return anchorsView(value);
-  if (isVocResult(value)) return vocView(value);
   if (isDatasetDetections(value)) return datasetDetectionsView(value);
   return undefined;
 }
@@ -74,35 +72,6 @@ function anchorsView({ boxes, levels, imageWidth, imageHeight }: AnchorSet): Sho
   const caption = `${formatCount(boxes.length / 4, 'anchor')} for images of ${imageWidth} x ${imageHeight} pixels`;
   const format = { anchors: (value: TableCell): string => formatCount(Number(value)) };
   return shownTable(table(rows, { caption, format }));
-}
-
-function isVocResult(value: Record<string, unknown>): value is Record<string, unknown> & VocResult {
-  return (
-    typeof value.map === 'number' &&
-    typeof value.iouThreshold === 'number' &&
-    Array.isArray(value.perClass) &&
-    value.perClass.every((one: { ap?: unknown } | null) => typeof one?.ap === 'number')
-  );
-}
-
-function vocView({ map, perClass, withoutObjects, iouThreshold, method }: VocResult): ShownBundle {
-  const rows = perClass
-    .slice(0, mostClasses)
-    .map(({ name, ap, positives, truePositives, falsePositives }) => ({
-      class: name,
-      AP: ap,
-      objects: positives,
-      'true positives': truePositives,
-      'false positives': falsePositives,
-    }));
-  const left =
-    withoutObjects.length > 0
-      ? `; ${formatCount(withoutObjects.length, 'class', 'classes')} without objects left out`
-      : '';
-  const fixed = (value: TableCell): string =>
-    Number.isFinite(value) ? Number(value).toFixed(3) : 'no objects';
-  const caption = `mAP ${map.toFixed(3)} (${method}, IoU ${iouThreshold})${left}`;
-  return shownTable(table(rows, { caption, format: { AP: fixed } }));
 }
 
 function isDatasetDetections(

@@ -1,7 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import {
-  createVocEvaluator,
   type DatasetDetections,
   type Detection,
   type DetectionDataset,
@@ -244,18 +243,6 @@ test('anchors are shown by their levels', async () => {
     '─────  ──────────────  ─────────  ──────────────────────────────────────────────────  ───────',
     '    0  4 x 8           8          6.4 x 6.4, 13.6 x 13.6, 9.1 x 4.5, 4.5 x 9.1            128',
     '    1  1 x 2           32         28.8 x 28.8, 38.4 x 38.4, 40.7 x 20.4, 20.4 x 40.7        8',
-  ]);
-});
-
-test('an evaluation is shown by its classes', async () => {
-  const evaluator = createVocEvaluator(['cat', 'dog']);
-  evaluator.add('1', [{ box: [0, 0, 9, 9], label: 0 }], [{ box: [0, 0, 9, 9], label: 0, score: 1 }]);
-  expect(await textOf(evaluator.result())).toEqual([
-    'mAP 1.000 (11-point, IoU 0.5); 1 class without objects left out',
-    'class          AP  objects  true positives  false positives',
-    '─────  ──────────  ───────  ──────────────  ───────────────',
-    'cat         1.000        1               1                0',
-    'dog    no objects        0               0                0',
   ]);
 });
 
