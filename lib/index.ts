@@ -47,6 +47,7 @@ export * from './data/train-test';
 export * from './data/transforms/crop';
 export * from './data/transforms/geometric';
 export * from './data/transforms/photometric';
+export * from './data/transforms/recipe';
 export * from './data/transforms/transform';
 export * from './data/types';
 export * from './data/voc';

@@ -2,7 +2,15 @@
 import type { Box, GroundTruth } from '../../boxes/types';
 import type { Random } from '../../tensor/random';
 import type { RgbImage } from '../types';
-import { filledImage, imagenetMean, mapBoxes, pasteImage, type Sample, type Transform } from './transform';
+import {
+  defineTransform,
+  filledImage,
+  imagenetMean,
+  mapBoxes,
+  pasteImage,
+  type Sample,
+  type Transform,
+} from './transform';
 
 /** Options of `expand`. */
 export interface ExpandOptions {
@@ -28,7 +36,8 @@ export function expand(options: ExpandOptions = {}): Transform {
     const move = ([x1, y1, x2, y2]: Box): Box => [x1 + x, y1 + y, x2 + x, y2 + y];
     return { image: canvas, objects: mapBoxes(objects, move) };
   };
-  return Object.assign(apply, { changesSize: true });
+  const recipe = { name: 'expand', options: { probability, maxRatio, fill } };
+  return defineTransform(apply, { changesSize: true, recipe });
 }
 
 /** Options of `iouCrop`; the defaults are SSD's. */
@@ -66,7 +75,8 @@ export function iouCrop(options: IouCropOptions = {}): Transform {
       if (!minOverlaps.includes(null)) return { image, objects }; // nothing else would end the search
     }
   };
-  return Object.assign(apply, { changesSize: true });
+  const recipe = { name: 'iouCrop', options: { minOverlaps, scale, aspect, trials } };
+  return defineTransform(apply, { changesSize: true, recipe });
 }
 
 /** A window in whole pixels, or `undefined` when its proportions are out of range. */

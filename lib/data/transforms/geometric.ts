@@ -1,11 +1,22 @@
 /** Transforms that keep the whole picture: mirror, resize, letterbox. */
 import type { Box } from '../../boxes/types';
+import type { Random } from '../../tensor/random';
 import { resizeImage, type ResizeMethod } from '../resize';
-import { filledImage, imagenetMean, mapBoxes, pasteImage, type Sample, type Transform } from './transform';
+import { checkProbability } from './options';
+import {
+  defineTransform,
+  filledImage,
+  imagenetMean,
+  mapBoxes,
+  pasteImage,
+  type Sample,
+  type Transform,
+} from './transform';
 
 /** Mirrors left and right, with a probability of a half unless told otherwise. */
 export function flipHorizontal(probability = 0.5): Transform {
-  return ({ image, objects }, random) => {
+  checkProbability('flipHorizontal', 'probability', probability);
+  const apply = ({ image, objects }: Sample, random: Random): Sample => {
     if (random.next() >= probability) return { image, objects };
     const { width, height } = image;
     const data = new Uint8Array(image.data.length);
@@ -20,6 +31,7 @@ export function flipHorizontal(probability = 0.5): Transform {
     const mirror = ([x1, y1, x2, y2]: Box): Box => [width - x2, y1, width - x1, y2];
     return { image: { width, height, data }, objects: mapBoxes(objects, mirror) };
   };
+  return defineTransform(apply, { recipe: { name: 'flipHorizontal', options: { probability } } });
 }
 
 /** Stretches to `width` x `height`, boxes with it (the proportions change; IoU between boxes does not). */
@@ -30,7 +42,8 @@ export function resize(width: number, height: number, method?: ResizeMethod): Tr
     const scale = ([x1, y1, x2, y2]: Box): Box => [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
     return { image: resizeImage(image, width, height, method), objects: mapBoxes(objects, scale) };
   };
-  return Object.assign(apply, { changesSize: true });
+  const recipe = { name: 'resize', options: { width, height, method } };
+  return defineTransform(apply, { changesSize: true, recipe });
 }
 
 /** How a picture was fitted: `x' = x * scaleX + offsetX`, and so for y. */
@@ -74,5 +87,6 @@ export function letterbox(
     ];
     return { image: target, objects: mapBoxes(objects, move) };
   };
-  return Object.assign(apply, { changesSize: true });
+  const recipe = { name: 'letterbox', options: { width, height, fill } };
+  return defineTransform(apply, { changesSize: true, recipe });
 }

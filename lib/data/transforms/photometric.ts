@@ -1,6 +1,7 @@
 /** SSD's photometric distortion (section 2.2 of the paper; the numbers are those of its published training script). */
+import type { Random } from '../../tensor/random';
 import type { RgbImage } from '../types';
-import type { Transform } from './transform';
+import { defineTransform, type Sample, type Transform } from './transform';
 
 /** Ranges and probabilities; the defaults are SSD's. */
 export interface PhotometricOptions {
@@ -26,7 +27,7 @@ export interface PhotometricOptions {
 export function photometricDistortion(options: PhotometricOptions = {}): Transform {
   const { probability = 0.5, brightness = 32, contrast = [0.5, 1.5], saturation = [0.5, 1.5] } = options;
   const { hue = 18, channelOrder = 0 } = options;
-  return ({ image, objects }, random) => {
+  const apply = ({ image, objects }: Sample, random: Random): Sample => {
     const draw = (low: number, high: number): number | undefined =>
       random.next() < probability ? random.uniform(low, high) : undefined;
     const shift = draw(-brightness, brightness) ?? 0;
@@ -45,6 +46,8 @@ export function photometricDistortion(options: PhotometricOptions = {}): Transfo
     if (order) data = reorder(data, order);
     return { image: { ...image, data }, objects };
   };
+  const settings = { probability, brightness, contrast, saturation, hue, channelOrder };
+  return defineTransform(apply, { recipe: { name: 'photometricDistortion', options: settings } });
 }
 
 /** `clamp(round(clamp(round(value + shift)) * factor))` for all 256 values; `undefined` when that changes nothing. */
