@@ -20,6 +20,7 @@ import {
   efficientNets,
   scaledChannels,
 } from './backbones/efficientnet';
+import { MobileNetV2 } from './backbones/mobilenet-v2';
 import { ResNet, resNet101, resNet18, resNet34, resNet50, type ResNetConfig } from './backbones/resnet';
 import { ShuffleNetV2, type ShuffleNetV2Config, shuffleNetsV2 } from './backbones/shufflenet';
 import { Vgg } from './backbones/vgg';
@@ -133,6 +134,7 @@ export const classifierNames = [
   'shufflenet-v2-x1.0',
   'shufflenet-v2-x1.5',
   'shufflenet-v2-x2.0',
+  'mobilenet-v2',
 ] as const;
 
 /** One of `classifierNames`. */
@@ -178,6 +180,10 @@ const shuffleNet =
     return new Classifier(new ShuffleNetV2(config, random), head, random);
   };
 
+// The trunk has the 1x1 convolution itself, as torchvision's.
+const mobileNetV2: Build = (classes, random) =>
+  new Classifier(new MobileNetV2({}, random), { classes, dropout: 0.2 }, random);
+
 const builders: Readonly<Record<ClassifierName, Build>> = {
   vgg16: vgg16(false),
   'vgg16-bn': vgg16(true),
@@ -197,6 +203,7 @@ const builders: Readonly<Record<ClassifierName, Build>> = {
   'shufflenet-v2-x1.0': shuffleNet(shuffleNetsV2['x1.0']),
   'shufflenet-v2-x1.5': shuffleNet(shuffleNetsV2['x1.5']),
   'shufflenet-v2-x2.0': shuffleNet(shuffleNetsV2['x2.0']),
+  'mobilenet-v2': mobileNetV2,
 };
 
 /**

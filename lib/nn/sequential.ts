@@ -1,5 +1,5 @@
 /** Layers one after another, kept in plain arrays: a field `branch` gives the names `branch.0.weight`, `branch.1.bias`, as PyTorch's. */
-import { relu } from '../tensor/kernels/activations';
+import { relu, relu6 } from '../tensor/kernels/activations';
 import { tf } from '../tensor/tf';
 import { type ForwardContext, Module } from './module';
 
@@ -14,6 +14,14 @@ export class Relu extends Module {
   /** @param x `[B, H, W, C]`. Returns the same shape; the caller disposes it. */
   forward(x: tf.Tensor4D): tf.Tensor4D {
     return relu(x);
+  }
+}
+
+/** `min(max(x, 0), 6)` as a layer, MobileNet's. */
+export class Relu6 extends Module {
+  /** @param x `[B, H, W, C]`. Returns the same shape; the caller disposes it. */
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return relu6(x);
   }
 }
 

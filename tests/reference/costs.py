@@ -38,6 +38,7 @@ with torch.device('meta'):  # shapes without values
     for width in ('0_5', '1_0', '1_5', '2_0'):
         net = getattr(torchvision.models, f'shufflenet_v2_x{width}')()
         costs[f'shufflenet-v2-x{width.replace("_", ".")}'] = cost(net, 224)
+    costs['mobilenet-v2'] = cost(torchvision.models.mobilenet_v2(), 224)
 
 file = pathlib.Path(__file__).parent.parent / 'models' / 'fixtures' / 'costs.json'
 versions = {'torchvision': torchvision.__version__, 'timm': timm.__version__}
