@@ -11,7 +11,7 @@ export interface DetectionOptions {
   /** Detections of one class that overlap a better one by more than this IoU are dropped. */
   readonly iouThreshold?: number;
   /** Detections an image. */
-  readonly maxDetections?: number;
+  readonly maxOutput?: number;
 }
 
 /** What a network predicts for a batch, by name, in fixed shapes. (A type, so that `tf.tidy` takes it.) */

@@ -41,6 +41,15 @@ export const kaimingNormalFanOut: Initializer = (shape, random) => {
   return filled(shape, () => deviation * random.normal());
 };
 
+/**
+ * Uniform with variance 1 / fanIn: PyTorch's `kaiming_uniform_(a=1)`, for convolutions that no ReLU follows. torchvision begins its
+ * feature pyramids with it.
+ */
+export const kaimingUniformLinear: Initializer = (shape, random) => {
+  const limit = Math.sqrt(3 / fans(shape).fanIn);
+  return filled(shape, () => random.uniform(-limit, limit));
+};
+
 /** Normal with a fixed standard deviation. */
 export function normal(deviation: number): Initializer {
   return (shape, random) => filled(shape, () => deviation * random.normal());

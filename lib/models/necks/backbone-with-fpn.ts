@@ -1,0 +1,58 @@
+/** A trunk with a feature pyramid on it, under torchvision's names: `body` and `fpn`. */
+import { type ForwardContext, Module } from '../../nn/module';
+import type { Random } from '../../tensor/random';
+import { tf } from '../../tensor/tf';
+import type { Backbone, BackboneBuilder } from '../backbones/backbone';
+import { FeaturePyramid, type FeaturePyramidOptions } from './fpn';
+
+/** Options of `BackboneWithFpn`. */
+export interface BackboneWithFpnOptions extends Omit<FeaturePyramidOptions, 'inChannels'> {
+  /** `(random) => new ResNet(resNet18, random)`. */
+  readonly backbone: BackboneBuilder;
+  /** Stages of the trunk that the pyramid is built on, from 0. Default: all of them. */
+  readonly taps?: readonly number[];
+}
+
+/** Images in, a pyramid of maps of equal channels out. */
+export class BackboneWithFpn extends Module {
+  readonly body: Backbone;
+  readonly fpn: FeaturePyramid;
+  readonly taps: readonly number[];
+
+  /** @throws RangeError when the trunk lacks a stage that is tapped. */
+  constructor(options: BackboneWithFpnOptions, random: Random) {
+    super();
+    const { backbone, taps, ...fpn } = options;
+    this.body = backbone(random);
+    const { channels } = this.body;
+    this.taps = taps ?? channels.map((_, stage) => stage);
+    const inChannels = this.taps.map((tap) => {
+      if (tap in channels) return channels[tap];
+      throw new RangeError(
+        `BackboneWithFpn: tap ${tap} is not a stage; the backbone has stages 0 to ${channels.length - 1}`,
+      );
+    });
+    this.fpn = new FeaturePyramid({ ...fpn, inChannels }, random);
+  }
+
+  /** @param x `[B, H, W, 3]`, normalised. Returns `[B, H_i, W_i, outChannels]` a level; the caller disposes them. */
+  forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
+    return tf.tidy(() => {
+      const stages = this.body.forward(x, context);
+      return this.fpn.forward(
+        this.taps.map((tap) => stages[tap]),
+        context,
+      );
+    });
+  }
+
+  /** `[rows, columns]` of every level's map for an input of a size in pixels. */
+  mapSizes(size: { readonly width: number; readonly height: number }): [rows: number, columns: number][] {
+    const side = (pixels: number): number[] => {
+      const stages = this.body.mapSizes(pixels);
+      return this.fpn.mapSizes(this.taps.map((tap) => stages[tap]));
+    };
+    const columns = side(size.width);
+    return side(size.height).map((rows, level) => [rows, columns[level]]);
+  }
+}
