@@ -109,7 +109,10 @@ export function makeChart(
 export function titleOf(options: ChartOptions): Record<string, unknown> {
   const { title, subtitle } = options;
   if (title === undefined && subtitle === undefined) return {};
-  return { title: subtitle === undefined ? { text: title } : { text: title ?? '', subtitle } };
+  // Vega draws no subtitle where there is no title.
+  if (title === undefined)
+    return { title: { text: subtitle, color: softInk, fontSize: 12, fontWeight: 400 } };
+  return { title: subtitle === undefined ? { text: title } : { text: title, subtitle } };
 }
 
 function sentence(title: string | undefined, description: string): string {

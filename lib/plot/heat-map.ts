@@ -8,6 +8,8 @@ export interface HeatMapData {
   columns: readonly string[];
   /** `values[row][column]`; NaN or Infinity is a run that diverged, `null` a cell that was not measured. */
   values: readonly (readonly (number | null)[])[];
+  /** What is written into the cells, where that is not their value: the colour is a share, the text a count. */
+  texts?: readonly (readonly string[])[];
 }
 
 /** Options of {@link heatMap}. */
@@ -33,7 +35,7 @@ const divergedColor = '#e4e4e7';
  * @throws when there are no cells, or a row has another length than `columns`; the message names the row.
  */
 export function heatMap(data: HeatMapData, options: HeatMapOptions): ChartSpec {
-  const { rows, columns, values } = data;
+  const { rows, columns, values, texts } = data;
   if (rows.length === 0 || columns.length === 0)
     throw new Error('heatMap: no cells; rows and columns need names');
   if (values.length !== rows.length) {
@@ -44,6 +46,9 @@ export function heatMap(data: HeatMapData, options: HeatMapOptions): ChartSpec {
       throw new Error(`heatMap: row "${rows[i]}" has ${row.length} values for ${columns.length} columns`);
     }
   });
+  if (texts && (texts.length !== rows.length || texts.some((row) => row.length !== columns.length))) {
+    throw new Error(`heatMap: texts are for other cells; give ${rows.length} rows of ${columns.length}`);
+  }
   const finite = values.flat().filter((v): v is number => v !== null && Number.isFinite(v));
   const [low, high] = options.domain ?? [Math.min(...finite), Math.max(...finite)];
   const cells = rows.flatMap((row, r) =>
@@ -51,20 +56,24 @@ export function heatMap(data: HeatMapData, options: HeatMapOptions): ChartSpec {
       const value = values[r][c];
       if (value === null) return [];
       const diverged = !Number.isFinite(value);
-      return [{ row, column, value: compact(value), diverged, light: !diverged && isDark(value, low, high) }];
+      const light = !diverged && isDark(value, low, high);
+      return [
+        { row, column, value: compact(value), diverged, light, ...(texts ? { text: texts[r][c] } : {}) },
+      ];
     }),
   );
   const x = {
     field: 'column',
     type: 'ordinal',
-    sort: [...columns],
+    // A column without cells has its place, too.
+    scale: { domain: [...columns] },
     title: options.x,
     axis: { labelAngle: columns.some((name) => name.length > 9) ? -40 : 0, domain: false, ticks: false },
   };
   const y = {
     field: 'row',
     type: 'ordinal',
-    sort: [...rows],
+    scale: { domain: [...rows] },
     title: options.y,
     axis: { domain: false, ticks: false, grid: false, labelLimit: 160 },
   };
@@ -73,6 +82,7 @@ export function heatMap(data: HeatMapData, options: HeatMapOptions): ChartSpec {
     { field: 'row', type: 'nominal', title: options.y },
     { field: 'column', type: 'nominal', title: options.x },
     { field: 'value', type: 'quantitative', title: options.value, format },
+    ...(texts ? [{ field: 'text', type: 'nominal' }] : []),
   ];
   const fontSize = columns.length > 14 ? 9 : columns.length > 9 ? 10 : 12;
   const layer: Record<string, unknown>[] = [
@@ -109,7 +119,7 @@ export function heatMap(data: HeatMapData, options: HeatMapOptions): ChartSpec {
         x,
         y,
         tooltip,
-        text: { field: 'value', type: 'quantitative', format },
+        text: texts ? { field: 'text', type: 'nominal' } : { field: 'value', type: 'quantitative', format },
         color: { condition: { test: 'datum.light', value: '#ffffff' }, value: '#1f2328' },
       },
     },

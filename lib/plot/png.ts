@@ -24,9 +24,12 @@ function crc32(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
+/** Colours that stay exact because they are frequent; the rest of the 256 go where they are missed most. */
+const frequentColors = 96;
+
 /**
- * Encodes opaque RGBA pixels as an 8-bit palette PNG. The 256 most frequent colours stay exact; each other colour, which in a
- * chart is a shade at the edge of a line or letter, becomes the nearest of them.
+ * Encodes opaque RGBA pixels as an 8-bit palette PNG. The most frequent colours stay exact; each other colour, which in a chart is a
+ * shade at the edge of a line or letter or a part of a colour scale, becomes the nearest of the palette.
  */
 export function palettePng(rgba: Uint8Array | Uint8ClampedArray, width: number, height: number): Buffer {
   if (rgba.length !== width * height * 4) {
@@ -39,11 +42,7 @@ export function palettePng(rgba: Uint8Array | Uint8ClampedArray, width: number, 
     const color = (rgba[i] << 16) | (rgba[i + 1] << 8) | rgba[i + 2];
     counts.set(color, (counts.get(color) ?? 0) + 1);
   }
-  // Ties go to the smaller colour value: the same pixels always give the same file.
-  const palette = [...counts]
-    .sort((a, b) => b[1] - a[1] || a[0] - b[0])
-    .slice(0, 256)
-    .map(([color]) => color);
+  const palette = choosePalette(counts);
   const index = new Map(palette.map((color, i) => [color, i]));
   const nearest = (color: number): number => {
     let best = index.get(color);
@@ -51,10 +50,7 @@ export function palettePng(rgba: Uint8Array | Uint8ClampedArray, width: number, 
     best = 0;
     let least = Infinity;
     for (let i = 0; i < palette.length; i++) {
-      const r = (palette[i] >> 16) - (color >> 16);
-      const g = ((palette[i] >> 8) & 255) - ((color >> 8) & 255);
-      const b = (palette[i] & 255) - (color & 255);
-      const distance = r * r + g * g + b * b;
+      const distance = squaredDistance(palette[i], color);
       if (distance < least) [least, best] = [distance, i];
     }
     index.set(color, best);
@@ -81,4 +77,31 @@ export function palettePng(rgba: Uint8Array | Uint8ClampedArray, width: number, 
     chunk('IDAT', zlib.deflateSync(lines, { level: 9 })),
     chunk('IEND', new Uint8Array(0)),
   ]);
+}
+
+/** At most 256 colours: the frequent ones, then always the one whose pixels would be changed most. */
+function choosePalette(counts: ReadonlyMap<number, number>): number[] {
+  // Ties go to the smaller colour value: the same pixels always give the same file.
+  const all = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+  if (all.length <= 256) return all.map(([color]) => color);
+  const palette = all.slice(0, frequentColors).map(([color]) => color);
+  const rest = all.slice(frequentColors);
+  const distances = rest.map(([color]) => Math.min(...palette.map((other) => squaredDistance(other, color))));
+  while (palette.length < 256) {
+    let worst = 0;
+    rest.forEach(([, count], i) => {
+      if (count * distances[i] > rest[worst][1] * distances[worst]) worst = i;
+    });
+    const chosen = rest[worst][0];
+    palette.push(chosen);
+    rest.forEach(([color], i) => (distances[i] = Math.min(distances[i], squaredDistance(chosen, color))));
+  }
+  return palette;
+}
+
+function squaredDistance(a: number, b: number): number {
+  const red = (a >> 16) - (b >> 16);
+  const green = ((a >> 8) & 255) - ((b >> 8) & 255);
+  const blue = (a & 255) - (b & 255);
+  return red * red + green * green + blue * blue;
 }

@@ -28,8 +28,9 @@ export interface PrecisionRecallOptions extends ChartOptions {
 }
 
 /**
- * A precision-recall chart. A class without detections has an empty curve; it is in the legend, so that it is not forgotten.
- * Curves are thinned by keeping their extremes.
+ * A precision-recall chart, of Pascal VOC's curves (a point a detection) or COCO's (`cocoCurves`: a point a recall, where precision 0
+ * says that the recall is not reached; the curve ends before). A class without detections has an empty curve; it is in the legend,
+ * so that it is not forgotten. Curves are thinned by keeping their extremes.
  * @throws when there are no curves, or recall and precision differ in length; the message names the curve.
  */
 export function precisionRecallChart(
@@ -51,7 +52,7 @@ export function precisionRecallChart(
         `precisionRecallChart: curve "${curve.name}" has ${recall.length} recalls but ${precision.length} precisions`,
       );
     }
-    return thin(recall, precision, limit).map((k) => [names[i], recall[k], precision[k]]);
+    return thin(precision, reached(curve), limit).map((k) => [names[i], recall[k], precision[k]]);
   });
   const many = curves.length > 4;
   const several = curves.length > 1 || curves[0].averagePrecision !== undefined;
@@ -97,9 +98,15 @@ export function precisionRecallChart(
   );
 }
 
-/** Indices of the points to keep: of each bucket the first, and the lowest and highest precision. */
-function thin(recall: ArrayLike<number>, precision: ArrayLike<number>, limit: number): number[] {
-  const n = recall.length;
+/** How many points there are before precision is 0 for good. */
+function reached({ precision }: PrecisionRecallCurve): number {
+  let n = precision.length;
+  while (n > 0 && precision[n - 1] === 0) n--;
+  return n;
+}
+
+/** Indices of the points to keep of the first `n`: of each bucket the first, and the lowest and highest precision. */
+function thin(precision: ArrayLike<number>, n: number, limit: number): number[] {
   if (n <= limit) return Array.from({ length: n }, (_, i) => i);
   const size = n / (limit / 3);
   const kept = new Set<number>([0, n - 1]);
@@ -126,8 +133,9 @@ function axis(field: string, title: string): Record<string, unknown> {
 }
 
 function summary(curve: PrecisionRecallCurve): string {
-  const n = curve.recall.length;
-  const reach = n === 0 ? 'no detections' : `recall up to ${formatNumber(curve.recall[n - 1])}`;
+  const n = reached(curve);
+  const none = curve.recall.length === 0 ? 'no detections' : 'nothing found';
+  const reach = n === 0 ? none : `recall up to ${formatNumber(curve.recall[n - 1])}`;
   const ap = curve.averagePrecision === undefined ? '' : `AP ${formatNumber(curve.averagePrecision)}, `;
   return `${curve.name}: ${ap}${reach}`;
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Box, Detection, GroundTruth } from '../../lib/boxes/types';
-import { errorBreakdown } from '../../lib/eval/errors/breakdown';
+import { type ErrorBreakdown, errorBreakdown } from '../../lib/eval/errors/breakdown';
 import type { ErrorType } from '../../lib/eval/errors/image-errors';
 
 const cases = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'tide.json'), 'utf8')) as {
@@ -118,6 +118,11 @@ describe('the error breakdown', () => {
     expect(missed.list).toMatchObject([{ type: 'missed', image: 0 }]);
     expect(breakDown([], [detection(a, 0.5)])).toMatchObject({ ap: 0, falsePositives: { count: 1 } });
     expect(breakDown([], []).ap).toBeNaN();
+    // Mended, there is nothing left to be wrong; where there was nothing, there is nothing to gain.
+    const gains = (breakdown: ErrorBreakdown): number[] => breakdown.errors.map(({ apGain }) => apGain);
+    expect(gains(missed)).toEqual([0, 0, 0, 0, 0, 1]);
+    expect(gains(breakDown([], [detection(a, 0.5)]))).toEqual([0, 0, 0, 0, 1, 0]);
+    expect(gains(breakDown([], []))).toEqual([0, 0, 0, 0, 0, 0]);
     expect(errorBreakdown({ groundTruth: [], detections: [], classes: [] }).list).toEqual([]);
   });
 

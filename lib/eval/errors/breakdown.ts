@@ -46,7 +46,7 @@ export interface ErrorCost {
   readonly type: ErrorType;
   readonly what: string;
   readonly count: number;
-  /** What average precision would gain without them, in [0, 1]. */
+  /** What average precision would gain without them, in [0, 1]; where nothing else is there, all that it lacks. */
   readonly apGain: number;
 }
 
@@ -113,7 +113,11 @@ export function errorBreakdown(input: ErrorBreakdownInput): ErrorBreakdown {
   const list = images.flatMap(errorsOf);
   const count = (type: ErrorType): number =>
     list.reduce((sum, error) => sum + (error.type === type ? 1 : 0), 0);
-  const gain = (mend: Mend): number => apWith(mend).ap - original.ap;
+  // Where mending leaves nothing to find and nothing found, nothing is wrong; where there was nothing before, nothing is gained.
+  const gain = (mend: Mend): number => {
+    const { ap } = apWith(mend);
+    return Number.isNaN(original.ap) ? 0 : (Number.isNaN(ap) ? 1 : ap) - original.ap;
+  };
   const perClass = classes.map((name, label) => ({
     name,
     label,

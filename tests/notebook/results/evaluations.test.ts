@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
-  type CocoInput,
+  type EvaluationInput,
   confusionMatrix,
   createVocEvaluator,
   type Detection,
@@ -18,7 +18,7 @@ async function textOf(value: unknown): Promise<string[]> {
 
 const cat: Detection = { box: [0, 0, 20, 20], label: 0, score: 0.9 };
 /** Two cats and a dog; found are one cat twice, the dog as a cat, and something where nothing is. */
-const input: CocoInput = {
+const input: EvaluationInput = {
   classes: ['cat', 'dog', 'cow'],
   groundTruth: [
     [
