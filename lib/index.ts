@@ -121,6 +121,7 @@ export * from './plot/chart-spec';
 export * from './plot/colors';
 export * from './plot/curves';
 export * from './plot/display';
+export * from './plot/evaluation-charts';
 export * from './plot/heat-map';
 export * from './plot/histogram';
 export * from './plot/image-grid';
