@@ -1,4 +1,5 @@
 /** What a data set holds, in numbers and as text. */
+import { formatCount } from '../plot/format';
 import { formatProblem, type DatasetProblem } from './problems';
 import type { DetectionDataset } from './types';
 
@@ -92,8 +93,8 @@ export function formatSummary(
   const { images, empty, objects, mostObjects, classes, width, height, side, bySize } = summary;
   const number = (value: number): string => Math.round(value).toLocaleString('en-US');
   const lines = [
-    `${number(images)} images${empty > 0 ? ` (${number(empty)} without objects)` : ''}, ${number(objects)} objects, ` +
-      `${classes.length} ${classes.length === 1 ? 'class' : 'classes'}`,
+    `${formatCount(images, 'image')}${empty > 0 ? ` (${number(empty)} without objects)` : ''}, ` +
+      `${formatCount(objects, 'object')}, ${formatCount(classes.length, 'class', 'classes')}`,
   ];
   if (width && height) {
     const range = ({ least, median, most }: SizeRange): string =>

@@ -46,6 +46,10 @@ const commands: Record<string, Command> = {
     help: 'render the shipped data set (npm run scenes -- --help)',
     run: async (words) => (await load<ScenesModule>('data/scenes/command')).scenesCommand(words),
   },
+  data: {
+    help: 'download VOC or COCO, or look through a folder of your own (npm run data -- --help)',
+    run: async (words) => (await load<DataModule>('data/download/command')).dataCommand(words),
+  },
   bench: {
     help: 'measure the backend (npm run bench -- --help)',
     run: async (words) => (await load<BenchModule>('bench/main')).benchCommand(words),
@@ -63,6 +67,9 @@ const commands: Record<string, Command> = {
 
 interface ScenesModule {
   scenesCommand: (words: string[]) => Promise<number>;
+}
+interface DataModule {
+  dataCommand: (words: string[]) => Promise<number>;
 }
 interface BenchModule {
   benchCommand: (words: string[]) => Promise<number>;

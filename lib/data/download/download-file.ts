@@ -154,11 +154,7 @@ async function take(
   if (statusCode !== 200 && statusCode !== 206) throw refusal(statusCode, headers['retry-after']);
   const coding = headers['content-encoding'] ?? 'identity';
   if (coding !== 'identity') throw new FinalTransferError(`the server sends the file ${coding}-encoded`);
-  if (headers['content-type']?.startsWith('text/html')) {
-    throw new FinalTransferError(
-      'the server sends a web page instead of the file (does the network ask for a login?)',
-    );
-  }
+  if (headers['content-type']?.startsWith('text/html')) throw new FinalTransferError(webPage);
   const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
   const validator = validatorOf(headers);
   let from = 0;
@@ -183,22 +179,24 @@ async function take(
     throw new TransferError(`the server offers ${total} bytes, ${size} were expected`);
   }
   const known: PartRecord = { url, validator, total: expected };
-  await fs.writeFile(recordFile(part), JSON.stringify(known));
-  const handle = await fs.open(part, from === 0 ? 'w' : 'r+');
-  try {
-    const done = await writeBody(answer, handle, from, expected, options, stallMs);
-    if (expected !== undefined && done < expected) {
-      throw new TransferError(`the connection was cut after ${done} of ${expected} bytes`);
-    }
-  } finally {
-    await handle.close();
+  const open = async (): Promise<fs.FileHandle> => {
+    // Old bytes must never stand beside a record of the new version, whenever the process is killed.
+    if (from === 0) await discard(part);
+    if (from === 0 || record === undefined) await fs.writeFile(recordFile(part), JSON.stringify(known));
+    return fs.open(part, from === 0 ? 'w' : 'r+');
+  };
+  const done = await writeBody(answer, open, from, expected, options, stallMs);
+  if (expected !== undefined && done < expected) {
+    throw new TransferError(`the connection was cut after ${done} of ${expected} bytes`);
   }
 }
 
-/** Appends the body. @returns bytes that are there now. */
+const webPage = 'the server sends a web page instead of the file (does the network ask for a login?)';
+
+/** Appends the body; what is there stays until its first bytes have come. @returns bytes that are there now. */
 async function writeBody(
   answer: IncomingMessage,
-  handle: fs.FileHandle,
+  open: () => Promise<fs.FileHandle>,
   from: number,
   expected: number | undefined,
   { signal, onProgress }: DownloadOptions,
@@ -208,6 +206,7 @@ async function writeBody(
   let seen = from;
   let told = 0;
   let stalled = false;
+  let handle: fs.FileHandle | undefined;
   // Counts what arrived in each period: a byte now and then is a stall, too.
   const watch = setInterval(() => {
     if (done - seen < leastBytes) {
@@ -223,6 +222,9 @@ async function writeBody(
       if (expected !== undefined && done + chunk.length > expected) {
         throw new FinalTransferError(`the server sends more than the ${expected} bytes that were expected`);
       }
+      if (from === 0 && done === 0 && /^\s*<(!doctype html|html)/i.test(chunk.toString('latin1', 0, 100)))
+        throw new FinalTransferError(webPage);
+      handle ??= await open();
       await writeAll(handle, chunk, done);
       done += chunk.length;
       if (Date.now() - told < 200) continue;
@@ -231,6 +233,7 @@ async function writeBody(
     }
     onProgress?.({ stage: 'download', done, total: expected });
     if (!answer.complete) throw new TransferError(`the connection was cut after ${done} bytes`);
+    if ((expected ?? 0) === 0) handle ??= await open(); // an empty file
     return done;
   } catch (error) {
     signal?.throwIfAborted();
@@ -246,6 +249,7 @@ async function writeBody(
   } finally {
     clearInterval(watch);
     signal?.removeEventListener('abort', abort);
+    await handle?.close();
   }
 }
 
