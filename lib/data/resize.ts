@@ -1,8 +1,18 @@
 /** Resampling of 8-bit images: pure JavaScript, the same bytes on every machine. */
 import type { RgbImage } from './types';
 
-/** `area`: antialiased (every source pixel counts by its overlap); `bilinear`: two taps an axis; `nearest`. */
-export type ResizeMethod = 'area' | 'bilinear' | 'nearest';
+/** Ways of resampling, by name. */
+export const resizeMethods = ['area', 'bilinear', 'nearest', 'antialias'] as const;
+
+/**
+ * - `area`: every source pixel counts by its overlap (OpenCV's INTER_AREA).
+ * - `bilinear`: two taps an axis, also where it shrinks (OpenCV's INTER_LINEAR, PyTorch's and torchvision's without `antialias`).
+ * - `nearest`: the source pixel under the centre of the target pixel (PyTorch's `nearest-exact`, Pillow).
+ * - `antialias`: a triangle two target pixels wide where an axis shrinks, else `bilinear`; to the bit Pillow's BILINEAR, which
+ *   Detectron2 and torchvision use on Pillow images. (Where the proportions change, Pillow 13 may take columns before rows, which
+ *   moves some values by 1.) torchvision's tensors with `antialias` differ by 1 at most.
+ */
+export type ResizeMethod = (typeof resizeMethods)[number];
 
 /** For every target position along one axis: the first source index and the weights from there on. */
 interface Taps {
@@ -15,6 +25,7 @@ interface Taps {
 /**
  * Resizes an image, each axis on its own.
  * @param method default: `area` where an axis shrinks (no aliasing), `bilinear` where it grows.
+ * @returns a new image, or the same one where the size is.
  * @throws RangeError on a size that is not a positive integer.
  */
 export function resizeImage(image: RgbImage, width: number, height: number, method?: ResizeMethod): RgbImage {
@@ -22,12 +33,46 @@ export function resizeImage(image: RgbImage, width: number, height: number, meth
     throw new RangeError(`resizeImage: the size must be positive integers, not ${width} x ${height}`);
   }
   if (width === image.width && height === image.height) return image;
-  const across = tapsOf(image.width, width, method ?? (width < image.width ? 'area' : 'bilinear'));
-  const down = tapsOf(image.height, height, method ?? (height < image.height ? 'area' : 'bilinear'));
+  return resizePart(image, width, height, [0, 0, width, height], method);
+}
 
-  // Rows first into floats, then columns, rounding once.
-  const middle = new Float32Array(image.height * width * 3);
-  for (let y = 0; y < image.height; y++) {
+/**
+ * A part of the resized image, and only that is computed: what cropping `resizeImage(image, width, height)` gives.
+ * @param part `[left, top, right, bottom]` in whole pixels of the resized image, inside it and not empty.
+ */
+export function resizePart(
+  image: RgbImage,
+  width: number,
+  height: number,
+  [left, top, right, bottom]: readonly [number, number, number, number],
+  method?: ResizeMethod,
+): RgbImage {
+  const inside = left >= 0 && top >= 0 && right <= width && bottom <= height && right > left && bottom > top;
+  if (!inside || ![left, top, right, bottom].every(Number.isInteger)) {
+    throw new RangeError(
+      `resizePart: [${[left, top, right, bottom].join(', ')}] is no part of ${width} x ${height} in whole pixels`,
+    );
+  }
+  const across = tapsOf(image.width, width, left, right, method);
+  const down = tapsOf(image.height, height, top, bottom, method);
+  return method === 'antialias' ? resampleFixed(image, across, down) : resampleFloat(image, across, down);
+}
+
+/** The source lines that the taps of the other axis read: first and one past the last. */
+function linesOf({ start, weights, count }: Taps, size: number): [number, number] {
+  const last = start.length - 1;
+  let end = start[0] + 1;
+  for (let k = 0; k < count; k++) if (weights[last * count + k] !== 0) end = start[last] + k + 1;
+  return [start[0], Math.min(size, end)];
+}
+
+/** Rows first into floats, then columns, rounding once, halves up. */
+function resampleFloat(image: RgbImage, across: Taps, down: Taps): RgbImage {
+  const [width, height] = [across.start.length, down.start.length];
+  const [first, end] = linesOf(down, image.height);
+  const stride = width * 3;
+  const middle = new Float32Array((end - first) * stride);
+  for (let y = first; y < end; y++) {
     const row = y * image.width * 3;
     for (let x = 0; x < width; x++) {
       let r = 0;
@@ -41,18 +86,17 @@ export function resizeImage(image: RgbImage, width: number, height: number, meth
         g += weight * image.data[source++];
         b += weight * image.data[source++];
       }
-      const target = (y * width + x) * 3;
+      const target = (y - first) * stride + x * 3;
       middle[target] = r;
       middle[target + 1] = g;
       middle[target + 2] = b;
     }
   }
-  const data = new Uint8Array(width * height * 3);
-  const stride = width * 3;
+  const data = new Uint8Array(height * stride);
   for (let y = 0; y < height; y++) {
     for (let i = 0; i < stride; i++) {
       let sum = 0.5;
-      let source = down.start[y] * stride + i;
+      let source = (down.start[y] - first) * stride + i;
       for (let k = 0, w = y * down.count; k < down.count; k++, w++, source += stride) {
         const weight = down.weights[w];
         if (weight === 0) break;
@@ -64,27 +108,91 @@ export function resizeImage(image: RgbImage, width: number, height: number, meth
   return { width, height, data };
 }
 
-function tapsOf(from: number, to: number, method: ResizeMethod): Taps {
+/** Pillow's arithmetic: weights in units of 2^-22, rounded to 8 bits after rows and again after columns. */
+const fixedBits = 22;
+const fixedHalf = 1 << (fixedBits - 1);
+
+function resampleFixed(image: RgbImage, across: Taps, down: Taps): RgbImage {
+  const [width, height] = [across.start.length, down.start.length];
+  const [first, end] = linesOf(down, image.height);
+  const stride = width * 3;
+  const middle = new Uint8Array((end - first) * stride);
+  const weightsAcross = Int32Array.from(across.weights, (weight) =>
+    Math.floor(weight * 2 ** fixedBits + 0.5),
+  );
+  for (let y = first; y < end; y++) {
+    const row = y * image.width * 3;
+    for (let x = 0; x < width; x++) {
+      let r = fixedHalf;
+      let g = fixedHalf;
+      let b = fixedHalf;
+      const source = row + across.start[x] * 3;
+      for (let k = 0, w = x * across.count; k < across.count; k++, w++) {
+        const weight = weightsAcross[w];
+        if (weight === 0) continue;
+        r += weight * image.data[source + k * 3];
+        g += weight * image.data[source + k * 3 + 1];
+        b += weight * image.data[source + k * 3 + 2];
+      }
+      const target = (y - first) * stride + x * 3;
+      middle[target] = r >> fixedBits;
+      middle[target + 1] = g >> fixedBits;
+      middle[target + 2] = b >> fixedBits;
+    }
+  }
+  const data = new Uint8Array(height * stride);
+  const weightsDown = Int32Array.from(down.weights, (weight) => Math.floor(weight * 2 ** fixedBits + 0.5));
+  for (let y = 0; y < height; y++) {
+    const from = (down.start[y] - first) * stride;
+    for (let i = 0; i < stride; i++) {
+      let sum = fixedHalf;
+      for (let k = 0, w = y * down.count; k < down.count; k++, w++) {
+        const weight = weightsDown[w];
+        if (weight !== 0) sum += weight * middle[from + k * stride + i];
+      }
+      data[y * stride + i] = sum >> fixedBits;
+    }
+  }
+  return { width, height, data };
+}
+
+/** Taps of the target positions `begin` to `end` of an axis that goes from `from` to `to` pixels. */
+function tapsOf(from: number, to: number, begin: number, end: number, chosen?: ResizeMethod): Taps {
+  const method = chosen ?? (to < from ? 'area' : 'bilinear');
   const scale = from / to;
-  const count = method === 'area' ? Math.ceil(scale) + 1 : 2;
-  const start = new Int32Array(to);
-  const weights = new Float64Array(to * count);
-  for (let i = 0; i < to; i++) {
+  const reach = Math.max(1, scale);
+  const count =
+    method === 'area' ? Math.ceil(scale) + 1 : method === 'antialias' ? Math.ceil(reach) * 2 + 1 : 2;
+  const start = new Int32Array(end - begin);
+  const weights = new Float64Array((end - begin) * count);
+  for (let n = 0, i = begin; i < end; n++, i++) {
     if (method === 'area') {
       const low = i * scale;
       const high = Math.min(from, low + scale);
-      start[i] = Math.floor(low);
+      start[n] = Math.floor(low);
       for (let k = 0; k < count; k++) {
-        const overlap = Math.min(high, start[i] + k + 1) - Math.max(low, start[i] + k);
-        if (overlap > 1e-9) weights[i * count + k] = overlap / (high - low);
+        const overlap = Math.min(high, start[n] + k + 1) - Math.max(low, start[n] + k);
+        if (overlap > 1e-9) weights[n * count + k] = overlap / (high - low);
       }
+    } else if (method === 'antialias') {
+      const centre = (i + 0.5) * scale;
+      start[n] = Math.max(0, Math.trunc(centre - reach + 0.5));
+      const taps = Math.min(from, Math.trunc(centre + reach + 0.5)) - start[n];
+      let total = 0;
+      for (let k = 0; k < taps; k++) {
+        // The reciprocal first, as Pillow does: its rounding shows.
+        const weight = Math.max(0, 1 - Math.abs((k + start[n] - centre + 0.5) * (1 / reach)));
+        weights[n * count + k] = weight;
+        total += weight;
+      }
+      for (let k = 0; k < taps; k++) weights[n * count + k] /= total;
     } else {
       const centre = Math.min(from - 1, Math.max(0, (i + 0.5) * scale - 0.5));
-      start[i] =
+      start[n] =
         method === 'nearest' ? Math.min(from - 1, Math.floor((i + 0.5) * scale)) : Math.floor(centre);
-      const fraction = method === 'nearest' ? 0 : centre - start[i];
-      weights[i * 2] = 1 - fraction;
-      weights[i * 2 + 1] = fraction;
+      const fraction = method === 'nearest' ? 0 : centre - start[n];
+      weights[n * 2] = 1 - fraction;
+      weights[n * 2 + 1] = fraction;
     }
   }
   return { start, weights, count };

@@ -1,8 +1,8 @@
-/** Transforms that keep the whole picture: mirror, resize, letterbox. */
+/** Transforms that keep the whole picture, and with it every object: mirrors, resize, letterbox. */
 import type { Box } from '../../boxes/types';
 import type { Random } from '../../tensor/random';
 import { resizeImage, type ResizeMethod } from '../resize';
-import { checkProbability } from './options';
+import { checkColour, checkMethod, checkProbability, checkWhole } from './options';
 import {
   defineTransform,
   filledImage,
@@ -34,8 +34,28 @@ export function flipHorizontal(probability = 0.5): Transform {
   return defineTransform(apply, { recipe: { name: 'flipHorizontal', options: { probability } } });
 }
 
-/** Stretches to `width` x `height`, boxes with it (the proportions change; IoU between boxes does not). */
+/** Turns upside down, with a probability of a half unless told otherwise: for pictures without an up, such as microscopy. */
+export function flipVertical(probability = 0.5): Transform {
+  checkProbability('flipVertical', 'probability', probability);
+  const apply = ({ image, objects }: Sample, random: Random): Sample => {
+    if (random.next() >= probability) return { image, objects };
+    const { width, height } = image;
+    const row = width * 3;
+    const data = new Uint8Array(image.data.length);
+    for (let y = 0; y < height; y++) {
+      data.set(image.data.subarray(y * row, (y + 1) * row), (height - 1 - y) * row);
+    }
+    const mirror = ([x1, y1, x2, y2]: Box): Box => [x1, height - y2, x2, height - y1];
+    return { image: { width, height, data }, objects: mapBoxes(objects, mirror) };
+  };
+  return defineTransform(apply, { recipe: { name: 'flipVertical', options: { probability } } });
+}
+
+/** Stretches to `width` x `height`, boxes with it (the proportions change; a box's share of the picture does not). */
 export function resize(width: number, height: number, method?: ResizeMethod): Transform {
+  checkWhole('resize', 'width', width);
+  checkWhole('resize', 'height', height);
+  checkMethod('resize', method);
   const apply = ({ image, objects }: Sample): Sample => {
     const sx = width / image.width;
     const sy = height / image.height;
@@ -74,6 +94,9 @@ export function letterbox(
   height: number,
   fill: readonly [number, number, number] = imagenetMean,
 ): Transform {
+  checkWhole('letterbox', 'width', width);
+  checkWhole('letterbox', 'height', height);
+  checkColour('letterbox', 'fill', fill);
   const apply = ({ image, objects }: Sample): Sample => {
     const { scaleX, scaleY, offsetX, offsetY } = letterboxFit(image, width, height);
     const inner = resizeImage(image, Math.round(image.width * scaleX), Math.round(image.height * scaleY));

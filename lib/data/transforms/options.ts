@@ -1,4 +1,5 @@
 /** What options of transforms may be: a wrong one is an error when the transform is made, not after an hour of training. */
+import { resizeMethods, type ResizeMethod } from '../resize';
 
 /** @throws RangeError unless the value is a number from 0 to 1. */
 export function checkProbability(transform: string, name: string, value: number): void {
@@ -15,7 +16,7 @@ export function checkWhole(transform: string, name: string, value: number, least
 }
 
 /** @throws RangeError unless the value is a finite number of at least `least`. */
-export function checkNumber(transform: string, name: string, value: number, least = -Infinity): void {
+export function checkNumber(transform: string, name: string, value: number, least: number = -Infinity): void {
   if (Number.isFinite(value) && value >= least) return;
   const bound = least === -Infinity ? 'a finite number' : `a finite number of at least ${least}`;
   throw new RangeError(`${transform}: ${name} is ${String(value)}; it must be ${bound}`);
@@ -26,8 +27,8 @@ export function checkRange(
   transform: string,
   name: string,
   value: readonly [number, number],
-  least = -Infinity,
-  most = Infinity,
+  least: number = -Infinity,
+  most: number = Infinity,
 ): void {
   const right =
     Array.isArray(value) &&
@@ -51,4 +52,15 @@ export function checkColour(transform: string, name: string, value: readonly num
   throw new RangeError(
     `${transform}: ${name} is [${String(value)}]; it must be [red, green, blue] from 0 to 255`,
   );
+}
+
+/** @throws RangeError unless the value is one of the choices. */
+export function checkOneOf(transform: string, name: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return;
+  throw new RangeError(`${transform}: ${name} is ${String(value)}; it must be one of ${choices.join(', ')}`);
+}
+
+/** @throws RangeError unless the value is a way of resampling, or left out. */
+export function checkMethod(transform: string, method: ResizeMethod | undefined): void {
+  if (method !== undefined) checkOneOf(transform, 'method', method, resizeMethods);
 }

@@ -1,6 +1,7 @@
 /** SSD's photometric distortion (section 2.2 of the paper; the numbers are those of its published training script). */
 import type { Random } from '../../tensor/random';
 import type { RgbImage } from '../types';
+import { checkNumber, checkProbability, checkRange } from './options';
 import { defineTransform, type Sample, type Transform } from './transform';
 
 /** Ranges and probabilities; the defaults are SSD's. */
@@ -20,13 +21,25 @@ export interface PhotometricOptions {
 }
 
 /**
- * Distorts colours: brightness, then either contrast before saturation and hue, or after them (one in two each).
- * Every step rounds to 8 bits, as SSD's does. Differs from SSD: hue moves by up to 18 degrees and goes round the circle;
- * SSD adds up to 18 to OpenCV's 8-bit hue, which counts in steps of 2 degrees and saturates.
+ * Distorts colours: brightness, then either contrast before saturation and hue, or after them (one in two each); then, with
+ * `channelOrder`, the channels in random order. Follows SSD's `DistortImage`, with every step rounded and clipped to 8 bits as
+ * there, but with saturation and hue in an HSV that is not rounded in between. Published variants:
+ * - hue: `ssd.pytorch` and torchvision turn it by up to 18 degrees, as here. SSD's script in Caffe says 18 as well, but counts
+ *   OpenCV's 8-bit hue, in steps of 2 degrees: `hue: 36`.
+ * - channel order: 0 in SSD's script in Caffe, 0.5 in `ssd.pytorch` and torchvision.
+ * - brightness: torchvision multiplies by 0.875 to 1.125 instead of adding.
+ * @throws RangeError on options that make no sense.
  */
 export function photometricDistortion(options: PhotometricOptions = {}): Transform {
   const { probability = 0.5, brightness = 32, contrast = [0.5, 1.5], saturation = [0.5, 1.5] } = options;
   const { hue = 18, channelOrder = 0 } = options;
+  const name = 'photometricDistortion';
+  checkProbability(name, 'probability', probability);
+  checkProbability(name, 'channelOrder', channelOrder);
+  checkNumber(name, 'brightness', brightness, 0);
+  checkNumber(name, 'hue', hue, 0);
+  checkRange(name, 'contrast', contrast, 0);
+  checkRange(name, 'saturation', saturation, 0);
   const apply = ({ image, objects }: Sample, random: Random): Sample => {
     const draw = (low: number, high: number): number | undefined =>
       random.next() < probability ? random.uniform(low, high) : undefined;
@@ -47,7 +60,7 @@ export function photometricDistortion(options: PhotometricOptions = {}): Transfo
     return { image: { ...image, data }, objects };
   };
   const settings = { probability, brightness, contrast, saturation, hue, channelOrder };
-  return defineTransform(apply, { recipe: { name: 'photometricDistortion', options: settings } });
+  return defineTransform(apply, { recipe: { name, options: settings } });
 }
 
 /** `clamp(round(clamp(round(value + shift)) * factor))` for all 256 values; `undefined` when that changes nothing. */
@@ -74,14 +87,14 @@ function reorder(source: Uint8Array, [r, g, b]: readonly number[]): Uint8Array {
 }
 
 /**
- * Scales saturation and turns hue in HSV, value unchanged.
+ * Scales saturation and turns hue in HSV, value unchanged; greys stay as they are.
  * @param saturation factor; the result is clipped at full saturation.
  * @param hue degrees.
  */
 export function adjustSaturationHue(image: RgbImage, saturation: number, hue: number): RgbImage {
   const source = image.data;
   const data = new Uint8Array(source.length);
-  const turn = hue / 60;
+  const turn = (hue / 60) % 6;
   for (let i = 0; i < data.length; i += 3) {
     const r = source[i];
     const g = source[i + 1];

@@ -2,9 +2,15 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyPaste, type CopyPasteOptions } from './copy-paste';
 import { expand, iouCrop } from './crop';
-import { flipHorizontal, letterbox, resize } from './geometric';
+import { flipHorizontal, flipVertical, letterbox, resize } from './geometric';
+import { mosaic } from './mosaic';
+import { dropDegenerate } from './object-rule';
 import { photometricDistortion } from './photometric';
+import { randomCrop } from './random-crop';
+import { resizeShortSide } from './resize-short-side';
+import { largeScaleJitter } from './scale-jitter';
 import {
   compose,
   withProbability,
@@ -19,12 +25,20 @@ type Maker = (options: never) => Transform;
 const makers: Readonly<Record<string, Maker>> = {
   compose: ({ transforms }: { transforms: TransformRecipe[] }) =>
     compose(...transforms.map((recipe) => transformFromRecipe(recipe))),
+  copyPaste: ({ before, ...options }: Omit<CopyPasteOptions, 'before'> & { before?: TransformRecipe }) =>
+    copyPaste({ ...options, before: before && transformFromRecipe(before) }),
+  dropDegenerate,
   expand,
   flipHorizontal: ({ probability }: { probability: number }) => flipHorizontal(probability),
+  flipVertical: ({ probability }: { probability: number }) => flipVertical(probability),
   iouCrop,
+  largeScaleJitter,
   letterbox: ({ width, height, fill }: LetterboxRecipe) => letterbox(width, height, fill),
+  mosaic,
   photometricDistortion,
+  randomCrop,
   resize: ({ width, height, method }: ResizeRecipe) => resize(width, height, method),
+  resizeShortSide,
   withProbability: ({ probability, transform }: { probability: number; transform: TransformRecipe }) =>
     withProbability(probability, transformFromRecipe(transform)),
 };
