@@ -188,5 +188,8 @@ export * from './weights/pth';
 export * from './weights/read-weights';
 export * from './weights/safetensors';
 export * from './weights/state-dict';
+export * from './weights/tflite/operators';
+export * from './weights/tflite/tflite';
+export * from './weights/tflite/walk';
 export * from './weights/weight-file';
 export * from './train/weight-average';
