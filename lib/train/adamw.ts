@@ -2,10 +2,17 @@
 import { type NamedVariable, parameter } from '../nn/module';
 import { tf } from '../tensor/tf';
 import { checkGradients, checkOption } from './checks';
-import { decaysByDefault, type Optimizer, type WeightDecayKind } from './optimizer';
+import {
+  groupSettings,
+  type Optimizer,
+  type ParameterGroup,
+  parameterGroups,
+  type ParameterOptions,
+  type WeightDecayKind,
+} from './optimizer';
 
 /** Options of `AdamW`. */
-export interface AdamWOptions {
+export interface AdamWOptions extends ParameterOptions {
   /** How much of the old first and second moment a step keeps. Default [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
   /** Added to the root of the second moment. Default 1e-8. */
@@ -14,8 +21,6 @@ export interface AdamWOptions {
   readonly weightDecay?: number;
   /** Default `decoupled`, which is AdamW; `l2` makes it Adam. */
   readonly decayKind?: WeightDecayKind;
-  /** Which parameters decay. Default: those with more than one dimension, so neither biases nor normalisation. */
-  readonly decays?: (parameter: NamedVariable) => boolean;
 }
 
 /**
@@ -26,23 +31,24 @@ export interface AdamWOptions {
  *     m <- b1 * m + (1 - b1) * g
  *     v <- b2 * v + (1 - b2) * g^2
  *     w <- w - rate * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)
+ *
+ * `rate` is the step's rate times the parameter's `rateFactor`.
  */
 export class AdamW implements Optimizer {
+  readonly parameters: readonly NamedVariable[];
+  readonly settings: Readonly<Record<string, unknown>>;
+  private readonly groups: readonly ParameterGroup[];
   private readonly first: tf.Variable[];
   private readonly second: tf.Variable[];
   /** t. A tensor like the moments, so that the slots are the whole state; float32 counts exactly to 16.7 million. */
   private readonly taken: tf.Variable;
-  private readonly decays: boolean[];
   private readonly betas: readonly [number, number];
   private readonly epsilon: number;
   private readonly weightDecay: number;
   private readonly decoupled: boolean;
 
   /** @throws RangeError where an option is out of its range. */
-  constructor(
-    readonly parameters: readonly NamedVariable[],
-    options: AdamWOptions = {},
-  ) {
+  constructor(parameters: readonly NamedVariable[], options: AdamWOptions = {}) {
     const { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0.01, decayKind = 'decoupled' } = options;
     betas.forEach((beta, i) => checkOption('AdamW', `betas[${i}]`, beta, 0, 1));
     checkOption('AdamW', 'epsilon', epsilon, 0, Infinity);
@@ -51,15 +57,24 @@ export class AdamW implements Optimizer {
     this.epsilon = epsilon;
     this.weightDecay = weightDecay;
     this.decoupled = decayKind === 'decoupled';
-    this.decays = parameters.map(options.decays ?? decaysByDefault);
-    this.first = parameters.map(({ variable }) => parameter(tf.zerosLike(variable), false));
-    this.second = parameters.map(({ variable }) => parameter(tf.zerosLike(variable), false));
+    this.groups = parameterGroups('AdamW', parameters, options);
+    this.parameters = this.groups.map((group) => group.parameter);
+    this.settings = {
+      kind: 'AdamW',
+      betas,
+      epsilon,
+      weightDecay,
+      decayKind,
+      ...groupSettings(this.groups),
+    };
+    this.first = this.parameters.map(({ variable }) => parameter(tf.zerosLike(variable), false));
+    this.second = this.parameters.map(({ variable }) => parameter(tf.zerosLike(variable), false));
     this.taken = parameter(tf.scalar(0), false);
   }
 
   /**
    * One update in place.
-   * @param gradients one a parameter, in the parameters' order; the caller disposes them.
+   * @param gradients one a parameter, in the order of `parameters`; the caller disposes them.
    */
   step(gradients: readonly tf.Tensor[], rate: number | tf.Scalar): void {
     checkGradients('AdamW', this.parameters, gradients);
@@ -68,15 +83,21 @@ export class AdamW implements Optimizer {
       this.taken.assign(this.taken.add(1));
       // 1 - b^t without the cancellation that would cost float32 four digits at the first steps of b = 0.999
       const correction = (beta: number): tf.Tensor => this.taken.mul(Math.log(beta)).expm1().neg();
-      const rateNow = tf.div(rate, correction(beta1));
-      const kept = this.decoupled ? tf.sub(1, tf.mul(rate, this.weightDecay)) : undefined;
+      const firstCorrection = correction(beta1);
       const rootCorrection = correction(beta2).sqrt();
+      const scaled = new Map<number, { kept: tf.Tensor; rateNow: tf.Tensor }>();
+      const ratesOf = (factor: number): { kept: tf.Tensor; rateNow: tf.Tensor } => {
+        const own = factor === 1 ? rate : tf.mul(rate, factor);
+        return { kept: tf.sub(1, tf.mul(own, this.weightDecay)), rateNow: tf.div(own, firstCorrection) };
+      };
 
-      this.parameters.forEach(({ variable }, i) => {
-        const decays = this.weightDecay > 0 && this.decays[i];
+      this.groups.forEach(({ parameter: { variable }, decays, rateFactor }, i) => {
+        if (!scaled.has(rateFactor)) scaled.set(rateFactor, ratesOf(rateFactor));
+        const { kept, rateNow } = scaled.get(rateFactor)!;
+        const shrinks = this.weightDecay > 0 && decays;
         const gradient =
-          decays && !this.decoupled ? gradients[i].add(variable.mul(this.weightDecay)) : gradients[i];
-        const start = decays && kept ? variable.mul(kept) : variable;
+          shrinks && !this.decoupled ? gradients[i].add(variable.mul(this.weightDecay)) : gradients[i];
+        const start = shrinks && this.decoupled ? variable.mul(kept) : variable;
         const first = blend(this.first[i], gradient, beta1);
         const second = blend(this.second[i], gradient.square(), beta2);
         this.first[i].assign(first);

@@ -29,6 +29,7 @@ export async function firstNonFinite<Inputs extends Record<string, tf.Tensor>>(
     seen.push({ what, tensor: tf.keep(tensor.clone()) });
   };
   const variables = parameters.map(({ variable }) => variable);
+  const state = context.random && tf.keep(context.random.state.clone());
   const { value, grads } = tf.variableGrads(() => {
     const { total, parts } = loss(inputs, {
       ...context,
@@ -44,6 +45,8 @@ export async function firstNonFinite<Inputs extends Record<string, tf.Tensor>>(
   for (const { name, variable } of [...parameters].reverse())
     look(`the gradient of ${name}`, grads[variable.name]);
   tf.dispose([value, grads]);
+  if (state) context.random?.state.assign(state as tf.Tensor1D);
+  state?.dispose();
   try {
     for (const { what, tensor } of seen) if (!(await isFinite(tensor))) return what;
     return 'nothing when it was run again';

@@ -10,14 +10,18 @@ import { squaredNorm } from './clip';
 export class GradientProbe {
   private previous: tf.Variable[] | undefined;
 
+  /** @param like tensors of the gradients' shapes, in their order; left out, the first gradients tell. */
+  constructor(like?: readonly tf.Tensor[]) {
+    if (like) this.previous = unknown(like);
+  }
+
   /**
    * ||g_t - g_(t-1)|| over all parameters together; NaN the first time. Nothing is read in JavaScript, so it may be part of a compiled step.
    * @param gradients all of a step's gradients, in the same order each time; not disposed.
    * @returns a scalar, which the caller disposes.
    */
   change(gradients: readonly tf.Tensor[]): tf.Scalar {
-    // NaN is no gradient: so the first change is NaN, without a question whether there was a step before.
-    this.previous ??= gradients.map(({ shape }) => parameter(tf.fill([...shape], NaN), false));
+    this.previous ??= unknown(gradients);
     const previous = this.previous;
     return tf.tidy(() => tf.sqrt(squaredNorm(gradients.map((gradient, i) => tf.sub(gradient, previous[i])))));
   }
@@ -27,9 +31,19 @@ export class GradientProbe {
     gradients.forEach((gradient, i) => this.previous?.[i].assign(gradient));
   }
 
+  /** The kept gradient: what a checkpoint has to hold. */
+  slots(): readonly tf.Variable[] {
+    return this.previous ?? [];
+  }
+
   /** Releases the kept gradient. */
   dispose(): void {
     tf.dispose(this.previous ?? []);
     this.previous = undefined;
   }
+}
+
+/** NaN is no gradient: so the first change is NaN, without a question whether there was a step before. */
+function unknown(like: readonly tf.Tensor[]): tf.Variable[] {
+  return like.map(({ shape }) => parameter(tf.fill([...shape], NaN), false));
 }

@@ -1,12 +1,20 @@
 /** One training step: forward pass, gradient, its norm, the update, the running statistics; compiled where the backend has graphs. */
 import type { Loss } from '../losses/loss';
-import { applyStatistics, type BatchStatistics, type ForwardContext } from '../nn/module';
+import {
+  applyStatistics,
+  type BatchStatistics,
+  type ForwardContext,
+  type NamedVariable,
+  parameter,
+} from '../nn/module';
 import { compile } from '../tensor/compile/compile';
+import { activeRecorder } from '../tensor/compile/recorder';
 import { updateWhere } from '../tensor/compile/update-where';
 import { tf } from '../tensor/tf';
 import { squaredNorm } from './clip';
 import { GradientProbe } from './gradient-probe';
 import type { Optimizer } from './optimizer';
+import type { WeightAverage } from './weight-average';
 
 /** What a step is made of. */
 export interface TrainingStepOptions<Inputs extends Record<string, tf.Tensor>> {
@@ -19,15 +27,19 @@ export interface TrainingStepOptions<Inputs extends Record<string, tf.Tensor>> {
   /** Measure the gradient's change. */
   readonly change: boolean;
   readonly compiled: boolean;
+  /** Batches whose gradients are averaged before each update. Default 1. */
+  readonly accumulate?: number;
+  /** Follows the weights, an update at a time; not disposed. */
+  readonly average?: WeightAverage;
 }
 
-/** What one step was like. */
+/** What one batch was like. */
 export interface StepReading {
-  /** Whether loss and gradient were finite; if not, nothing was updated. */
+  /** Whether loss and gradient were finite, those of the batches before that are part of the same update, too; if not, nothing was updated. */
   readonly finite: boolean;
   readonly loss: number;
   readonly parts: Readonly<Record<string, number>>;
-  /** L2 norm over all parameters, before any clipping. */
+  /** L2 norm over all parameters, before any clipping; where gradients are accumulated, of the mean of those so far that the update will take. */
   readonly gradientNorm: number;
   /** NaN where it is not measured. */
   readonly gradientChange: number;
@@ -35,55 +47,110 @@ export interface StepReading {
 
 /** A step that can be repeated. */
 export interface TrainingStep<Inputs> {
-  run(inputs: Inputs, rate: number): Promise<StepReading>;
+  /**
+   * One batch: its gradient, and the update. Where gradients are accumulated, each batch has a call of its own, and only the last of an update's
+   * (`last` true, the default) updates.
+   */
+  run(inputs: Inputs, rate: number, last?: boolean): Promise<StepReading>;
+  /** What a checkpoint must hold besides model, optimizer, average and random numbers, by the parameters' names. */
+  slots(): NamedVariable[];
   /** Releases the graph and what is kept between steps. */
   dispose(): void;
 }
 
-/** Puts a training step together. Where loss or gradient is not finite, a run changes nothing. */
+/**
+ * Puts a training step together. Where loss or gradient is not finite, a run changes nothing. (Where gradients are accumulated, the
+ * running statistics have by then taken in the batches that were finite.)
+ */
 export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
   options: TrainingStepOptions<Inputs>,
 ): TrainingStep<Inputs> {
-  const { optimizer, loss, context, clipNorm } = options;
+  const { optimizer, loss, context, clipNorm, average, accumulate = 1 } = options;
   const variables = optimizer.parameters.map(({ variable }) => variable);
-  const probe = options.change ? new GradientProbe() : undefined;
+  const probe = options.change ? new GradientProbe(variables) : undefined;
+  const sums = accumulate > 1 ? new GradientSums(variables, accumulate) : undefined;
   // The names of the parts are known once the loss has run.
   let names: string[] = [];
+  let lastNow = true;
 
-  const step = ({
-    rate,
-    ...inputs
-  }: { readonly rate: tf.Scalar } & Record<string, tf.Tensor>): tf.Tensor1D => {
+  /** Forward and backward pass. */
+  const differentiate = (inputs: Inputs) => {
     const statistics: BatchStatistics[] = [];
     let parts: tf.Scalar[] = [];
     const { value, grads } = tf.variableGrads(() => {
-      const result = loss(inputs as Inputs, { ...context, training: true, statistics });
+      const result = loss(inputs, { ...context, training: true, statistics });
       names = Object.keys(result.parts);
       // Kept: what is computed for the gradient's sake is tidied away with it.
       parts = Object.values(result.parts).map((part) => tf.keep(part.clone()));
       return result.total;
     }, variables);
     const gradients = variables.map((variable) => grads[variable.name]);
+    return { value, gradients, statistics, parts };
+  };
+  const isFinite = (value: tf.Tensor, norm: tf.Tensor): tf.Tensor =>
+    tf.logicalAnd(tf.isFinite(value), tf.isFinite(norm));
+  const update = (gradients: readonly tf.Tensor[], norm: tf.Tensor, rate: tf.Scalar): void =>
+    optimizer.step(clipNorm < Infinity ? clipped(gradients, norm, clipNorm) : gradients, rate);
+  const reported = (...values: tf.Tensor[]): tf.Tensor1D =>
+    tf.stack(values.map((value) => tf.cast(value, 'float32'))) as tf.Tensor1D;
+
+  const whole = ({ rate, last: _, ...inputs }: StepTensors): tf.Tensor1D => {
+    const { value, gradients, statistics, parts } = differentiate(inputs as unknown as Inputs);
     const norm = tf.sqrt(squaredNorm(gradients));
     const change = probe ? probe.change(gradients) : tf.scalar(NaN);
-    const finite = tf.logicalAnd(tf.isFinite(value), tf.isFinite(norm));
+    const finite = isFinite(value, norm);
     updateWhere(finite, () => {
-      optimizer.step(clipNorm < Infinity ? clipped(gradients, norm, clipNorm) : gradients, rate);
+      update(gradients, norm, rate);
       applyStatistics(statistics);
+      average?.update();
       probe?.keep(gradients);
     });
     for (const { mean, variance } of statistics) tf.dispose([mean, variance]);
-    const report = tf.stack([tf.cast(finite, 'float32'), value, norm, change, ...parts]) as tf.Tensor1D;
+    const report = reported(finite, value, norm, change, ...parts);
     tf.dispose(parts);
     return report;
   };
 
+  const part = (sum: GradientSums, { rate, last, ...inputs }: StepTensors): tf.Tensor1D => {
+    const { value, gradients, statistics, parts } = differentiate(inputs as unknown as Inputs);
+    const sound = isFinite(value, squaredNorm(gradients));
+    updateWhere(sound, () => applyStatistics(statistics));
+    for (const { mean, variance } of statistics) tf.dispose([mean, variance]);
+
+    const total = sum.add(value, gradients);
+    const norm = tf.sqrt(squaredNorm(total.gradients));
+    const change = probe ? probe.change(total.gradients) : tf.scalar(NaN);
+    const finite = isFinite(total.loss, norm);
+    const complete = (): void => {
+      update(total.gradients, norm, rate);
+      average?.update();
+      probe?.keep(total.gradients);
+    };
+    const isLast = tf.greater(last, 0);
+    // A graph holds the update in any case and is told when; without one, what is not the last batch need not compute it.
+    if (activeRecorder()) updateWhere(tf.logicalAnd(finite, isLast), complete);
+    else if (lastNow) updateWhere(finite, complete);
+    sum.keep(total, isLast);
+    const report = reported(finite, value, norm, change, ...parts);
+    tf.dispose(parts);
+    return report;
+  };
+
+  const step = (inputs: StepTensors): tf.Tensor1D => (sums ? part(sums, inputs) : whole(inputs));
   const compiled = options.compiled ? compile(step) : undefined;
   return {
-    async run(inputs, rate) {
+    async run(inputs, rate, last = true) {
+      lastNow = last;
+      const flag = sums ? { last: last ? 1 : 0 } : {};
       const report = compiled
-        ? compiled({ ...inputs, rate })
-        : tf.tidy(() => step({ ...inputs, rate: tf.scalar(rate) }));
+        ? compiled({ ...inputs, ...flag, rate } as unknown as StepTensors)
+        : tf.tidy(() =>
+            step({
+              ...inputs,
+              last: tf.scalar(last ? 1 : 0),
+              rate: tf.scalar(rate),
+            } as unknown as StepTensors),
+          );
       const [finite, value, gradientNorm, gradientChange, ...parts] = await report.data();
       report.dispose();
       return {
@@ -94,11 +161,58 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
         gradientChange,
       };
     },
+    slots() {
+      const previous = probe?.slots() ?? [];
+      return previous.map((variable, i) => ({ name: optimizer.parameters[i].name, variable }));
+    },
     dispose() {
       compiled?.dispose();
       probe?.dispose();
+      sums?.dispose();
     },
   };
+}
+
+/** The batch's tensors, and beside them the learning rate and whether the batch is its update's last one. */
+type StepTensors = { readonly rate: tf.Scalar; readonly last: tf.Scalar } & Record<string, tf.Tensor>;
+
+/** Sums of the losses and gradients of the batches that one update takes; 0 between updates, so that no checkpoint need hold them. */
+class GradientSums {
+  /** Of the loss, and of each gradient. */
+  private readonly sums: readonly tf.Variable[];
+
+  constructor(
+    variables: readonly tf.Variable[],
+    private readonly count: number,
+  ) {
+    this.sums = [
+      parameter(tf.scalar(0), false),
+      ...variables.map((variable) => parameter(tf.zerosLike(variable), false)),
+    ];
+  }
+
+  /** With one more batch: the sums, and their shares that the update takes (means, once all batches are there). */
+  add(loss: tf.Tensor, gradients: readonly tf.Tensor[]): GradientTotal {
+    const sums = [loss, ...gradients].map((tensor, i) => tf.add(this.sums[i], tensor));
+    const [mean, ...means] = sums.map((sum) => tf.div(sum, this.count));
+    return { sums, loss: mean, gradients: means };
+  }
+
+  /** Goes on with these sums, or, after an update's last batch, from 0. */
+  keep({ sums }: GradientTotal, isLast: tf.Tensor): void {
+    this.sums.forEach((sum, i) => sum.assign(tf.where(isLast, tf.zerosLike(sums[i]), sums[i])));
+  }
+
+  dispose(): void {
+    tf.dispose([...this.sums]);
+  }
+}
+
+/** What `GradientSums` add up to. */
+interface GradientTotal {
+  readonly sums: readonly tf.Tensor[];
+  readonly loss: tf.Tensor;
+  readonly gradients: readonly tf.Tensor[];
 }
 
 /** The gradients, scaled down to `maxNorm` where they are longer, as `clipGradientNorm` does. */

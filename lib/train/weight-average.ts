@@ -22,6 +22,8 @@ export class WeightAverage {
   private readonly taken: tf.Variable;
   private readonly decay: number;
   private readonly dynamic: boolean;
+  /** The options as plain values; a run that is resumed with others is refused. */
+  readonly settings: Readonly<Record<string, unknown>>;
 
   /** @throws RangeError for a decay outside 0 to 1. */
   constructor(model: Module, options: WeightAverageOptions = {}) {
@@ -29,6 +31,7 @@ export class WeightAverage {
     checkOption('WeightAverage', 'decay', decay, 0, 1);
     this.decay = decay;
     this.dynamic = dynamic;
+    this.settings = { decay, dynamic };
     this.source = model.namedVariables().filter(({ variable }) => variable.dtype === 'float32');
     this.averages = this.source.map(({ variable }) =>
       parameter(
@@ -62,6 +65,11 @@ export class WeightAverage {
       this.source.forEach(({ variable }, i) => variable.assign(weights[i]));
       tf.dispose(weights);
     }
+  }
+
+  /** Puts the averages in the model's place for good. */
+  apply(): void {
+    this.source.forEach(({ variable }, i) => variable.assign(this.averages[i]));
   }
 
   /** The state, named for a checkpoint: `average.<name>` and `average.step`. */
