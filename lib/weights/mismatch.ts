@@ -1,48 +1,95 @@
 /** Saying how a network and the weights for it differ. */
 import { nearest } from '../tensor/nearest';
 
-/** What does not fit. Names are the network's. */
+/** A tensor's name in the network and where the weights come from; `undefined` where they have no name for it. */
+export interface NamePair {
+  readonly name: string;
+  readonly there: string | undefined;
+}
+
+/** What does not fit. */
 export interface Mismatch {
   /** Of the network, not among the weights. */
-  readonly missing: readonly string[];
+  readonly missing: readonly NamePair[];
   /** Of the weights, not in the network. */
-  readonly unexpected: readonly string[];
+  readonly unexpected: readonly NamePair[];
   /** In both, of different shapes, as PyTorch writes them. */
-  readonly misshaped: readonly {
-    readonly name: string;
+  readonly misshaped: readonly (NamePair & {
     readonly network: readonly number[];
     readonly weights: readonly number[];
-  }[];
+  })[];
+  /** How many variables were to be loaded. */
+  readonly total: number;
 }
 
 /** Names that are compared with others at most: comparing takes the square of it. */
 const compared = 200;
 
 /** Every difference, a line each, with what could mend it. */
-export function describeMismatch({ missing, unexpected, misshaped }: Mismatch): string {
+export function describeMismatch({ missing, unexpected, misshaped, total }: Mismatch): string {
   const lines: string[] = [];
   if (missing.length > 0) {
     lines.push(`missing in the weights (${missing.length}):`);
-    const candidates = unexpected.slice(0, compared);
-    missing.forEach((name, index) => {
-      const near = index < compared ? nearest(name, candidates) : undefined;
-      lines.push(near === undefined ? `  ${name}` : `  ${name} (they have ${near})`);
+    const candidates = unexpected.slice(0, compared).map(({ name }) => name);
+    missing.forEach((pair, index) => {
+      const near = index < compared && pair.there !== undefined ? nearest(pair.there, candidates) : undefined;
+      lines.push(`  ${both(pair)}${near === undefined ? '' : ` (they have ${near})`}`);
     });
   }
   if (unexpected.length > 0) {
-    lines.push(`unexpected in the weights (${unexpected.length}):`, ...unexpected.map((name) => `  ${name}`));
+    lines.push(`unexpected in the weights (${unexpected.length}):`);
+    lines.push(...unexpected.map((pair) => `  ${both(pair)}`));
   }
   if (misshaped.length > 0) {
     lines.push(`of another shape (${misshaped.length}), in PyTorch's order of dimensions:`);
-    for (const { name, network, weights } of misshaped) {
+    for (const { network, weights, ...pair } of misshaped) {
       lines.push(
-        `  ${name}: the network has [${network.join(', ')}], the weights have [${weights.join(', ')}]`,
+        `  ${both(pair)}: the network has [${network.join(', ')}], the weights have [${weights.join(', ')}]`,
       );
     }
   }
-  const hint = prefixHint(missing, unexpected);
-  if (hint) lines.push(hint);
+  lines.push(...advice({ missing, unexpected, misshaped, total }));
   return lines.join('\n');
+}
+
+/** `backbone.conv1.weight, there conv1.weight`. */
+function both({ name, there }: NamePair): string {
+  if (there === undefined) return `${name}, for which they have no name`;
+  return there === name ? name : `${name}, there ${there}`;
+}
+
+/** How to go on. */
+function advice({ missing, unexpected, misshaped, total }: Mismatch): string[] {
+  const lines: string[] = [];
+  const namesOf = (pairs: readonly NamePair[]): string[] => pairs.map(({ name }) => name);
+  const hint = prefixHint(namesOf(missing), namesOf(unexpected));
+  if (hint) lines.push(hint);
+  if (misshaped.length > 0 && misshaped.length < total) {
+    const start = commonStart(namesOf(misshaped));
+    lines.push(
+      start
+        ? `to keep the network's own values there: keep: (name) => name.startsWith('${start}')`
+        : `to keep the network's own values there, name them by the option keep`,
+    );
+  }
+  if (missing.length > 0 && missing.length < total && !hint) {
+    lines.push('to load what there is and leave the rest as it is: strict: false');
+  } else if (missing.length === 0 && unexpected.length > 0) {
+    lines.push('everything that the network needs is there; to leave the rest: strict: false');
+  }
+  return lines;
+}
+
+/** The parts of their paths that all names begin with: `head.classification.`. */
+function commonStart(names: readonly string[]): string {
+  const parts = names.map((name) => name.split('.').slice(0, -1));
+  const [first] = parts;
+  let length = 0;
+  while (length < first.length && parts.every((part) => part[length] === first[length])) length++;
+  return first
+    .slice(0, length)
+    .map((part) => `${part}.`)
+    .join('');
 }
 
 /** Where most names agree but for what stands before them: which `rename` puts it right. */

@@ -1,10 +1,9 @@
 /** A network's parameters and buffers by name, as PyTorch names and lays them out. */
 import type { Module } from '../nn/module';
-import { tf } from '../tensor/tf';
 import { sizeOfShape } from './checks';
 import type { HostTensor, StateDict } from './host-tensor';
-import { fromTorch, type Layout, layoutsOf, torchShape, toTorch } from './layout';
-import { describeMismatch } from './mismatch';
+import { layoutsOf, toTorch } from './layout';
+import { loadGiven } from './load-given';
 
 /**
  * A copy of every parameter and buffer, in the network's order, under PyTorch's names and in PyTorch's layouts: `writeSafetensors` of
@@ -50,7 +49,6 @@ export interface LoadReport {
  */
 export function loadStateDict(module: Module, weights: StateDict, options: LoadOptions = {}): LoadReport {
   const { strict = true, rename = (name) => name, keep = () => false } = options;
-  const layouts = layoutsOf(module);
   const variables = module.namedVariables().filter(({ name }) => !keep(name));
   const given = new Map<string, { tensor: HostTensor; source: string }>();
   for (const [source, tensor] of weights) {
@@ -68,43 +66,13 @@ export function loadStateDict(module: Module, weights: StateDict, options: LoadO
     given.set(name, { tensor, source });
   }
 
-  const names = new Set(variables.map(({ name }) => name));
-  const missing = [...names].filter((name) => !given.has(name));
-  const unexpected = [...given.keys()].filter((name) => !names.has(name));
-  const misshaped = variables.flatMap(({ name, variable }) => {
-    const tensor = given.get(name)?.tensor;
-    const layout = layouts.get(variable);
-    if (!tensor || fits(tensor.shape, variable.shape, layout)) return [];
-    return [{ name, network: torchShape(variable.shape, layout), weights: tensor.shape }];
+  const own = new Set(variables.map(({ name }) => name));
+  const unexpected = [...given.keys()].filter((name) => !own.has(name));
+  return loadGiven(module, {
+    caller: 'loadStateDict',
+    variables,
+    given,
+    unexpected: unexpected.map((name) => ({ name, there: given.get(name)!.source })),
+    strict,
   });
-  if (misshaped.length > 0 || (strict && missing.length + unexpected.length > 0)) {
-    const mismatch = { missing, unexpected, misshaped };
-    throw new Error(
-      `loadStateDict: the weights don't fit this ${module.constructor.name}\n${describeMismatch(mismatch)}`,
-    );
-  }
-
-  for (const { name, variable } of variables) {
-    const tensor = given.get(name)?.tensor;
-    if (tensor) assign(variable, fromTorch(tensor.values, variable.shape, layouts.get(variable)));
-  }
-  return { missing, unexpected: unexpected.map((name) => given.get(name)!.source) };
-}
-
-function fits(given: readonly number[], shape: readonly number[], layout: Layout | undefined): boolean {
-  const wanted = torchShape(shape, layout);
-  const same = (a: readonly number[], b: readonly number[]): boolean =>
-    a.length === b.length && a.every((side, i) => side === b[i]);
-  if (same(given, wanted)) return true;
-  const [out, ...inside] = wanted;
-  return layout === 'convolution' && same(given, [out, inside.reduce((product, side) => product * side, 1)]);
-}
-
-function assign(variable: tf.Variable, values: HostTensor['values']): void {
-  const float = variable.dtype === 'float32';
-  const same = values instanceof (float ? Float32Array : Int32Array);
-  const converted = same ? values : float ? new Float32Array(values) : new Int32Array(values);
-  const value = tf.tensor(converted, variable.shape, variable.dtype);
-  variable.assign(value);
-  value.dispose();
 }

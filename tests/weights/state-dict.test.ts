@@ -214,6 +214,8 @@ describe('loading', () => {
       "of another shape (2), in PyTorch's order of dimensions:",
       '  conv.bias: the network has [4], the weights have [2, 2]',
       '  fc.weight: the network has [5, 6], the weights have [7, 6]',
+      "to keep the network's own values there, name them by the option keep",
+      'to load what there is and leave the rest as it is: strict: false',
     ]);
     expect(net.conv.weight.dataSync()).toEqual(before);
     expect(() => loadStateDict(net, wrong, { strict: false })).toThrow(/of another shape \(2\)/);
