@@ -1,5 +1,7 @@
 /** Reads boxes from JSON of many shapes: rows, images with boxes, names with boxes, labelme's and CreateML's files. */
+import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs/promises';
+import { duplicateKey } from '../weights/duplicate-keys';
 import { findBoxFields, noBoxFields, type BoxFormat } from './box-fields';
 import { type BoxesDataset, type BoxRow, datasetOfRows, type ReadBoxesOptions } from './box-rows';
 import { decodeText, EncodingError, reasonOf } from './files';
@@ -26,24 +28,79 @@ const mostBytes = 400_000_000;
  */
 export async function readBoxJson(file: string, options: ReadBoxesOptions = {}): Promise<BoxesDataset> {
   const found = createDatasetProblems(options.invalid);
-  const { rows, format } = rowsOf(file, await readJson(file, options.encoding), found);
-  return datasetOfRows(file, rows, format, found, options);
+  let read: ReturnType<typeof rowsOf>;
+  try {
+    read = rowsOf(file, await readJson(file, options.encoding, found), found);
+  } catch (error) {
+    // Wrong letters may be all that is wrong.
+    found.throwIfAny(file);
+    throw error;
+  }
+  // What has letters that could not be read was told by line.
+  const rows = read.rows.filter(
+    (row) => ![row.image, row.class, row.split].some((text) => text?.includes(unread)),
+  );
+  return datasetOfRows(file, rows, read.format, found, options);
 }
 
-/** A file's content. @throws Error naming the file. */
-export async function readJson(file: string, encoding?: string): Promise<unknown> {
+/** Stands for bytes that are not in the text's encoding. */
+const unread = '\ufffd';
+
+/**
+ * A file's content. What is not in its encoding, and keys that come twice, are told to `found`; without it wrong letters are an error.
+ * @throws Error naming the file.
+ */
+export async function readJson(
+  file: string,
+  encoding?: string,
+  found?: DatasetProblemList,
+): Promise<unknown> {
   try {
     const { size } = await fs.stat(file);
     if (size > mostBytes)
       throw new Error(`it has ${size} bytes, more than the ${mostBytes} that are read at once`);
     let reason: string | undefined;
-    const value = parseJsonText(decodeText(await fs.readFile(file), encoding), (why) => (reason = why));
+    const text = readText(file, await fs.readFile(file), encoding, found);
+    const value = parseJsonText(text, (why) => (reason = why));
     if (reason !== undefined) throw new Error(`the JSON is broken: ${reason}`);
+    const twice = found && isFields(value) ? duplicateKey(text) : undefined;
+    if (twice !== undefined) {
+      const problem = `the key "${twice}" comes twice: only the last one can be read`;
+      found?.report({ kind: 'duplicate', file, id: twice, object: -1, problem, action: 'dropped' });
+    }
     return value;
   } catch (error) {
     const line = error instanceof EncodingError ? `:${error.line}` : '';
     throw new Error(`Can't read ${file}${line}: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/** The text; where somebody listens, with a sign in place of what is not UTF-8. */
+function readText(
+  file: string,
+  bytes: Buffer,
+  encoding: string | undefined,
+  found: DatasetProblemList | undefined,
+): string {
+  try {
+    return decodeText(bytes, encoding);
+  } catch (error) {
+    // UTF-16 has its marks or zeros; what is damaged there can't be told by lines.
+    const other = encoding !== undefined || bytes[0] >= 0xfe || bytes.subarray(0, 64).includes(0);
+    if (!(error instanceof EncodingError) || found === undefined || other) throw error;
+  }
+  let line = 0;
+  for (let from = 0; from < bytes.length; line++) {
+    const newline = bytes.indexOf(10, from);
+    const to = newline < 0 ? bytes.length : newline;
+    if (!isUtf8(bytes.subarray(from, to))) {
+      const problem =
+        "the line is not UTF-8 text; save the file as UTF-8, or name its encoding ('windows-1252')";
+      found.report({ kind: 'encoding', file, line: line + 1, object: -1, problem, action: 'dropped' });
+    }
+    from = to + 1;
+  }
+  return bytes.toString('utf8').replace(/^\ufeff/, '');
 }
 
 /** Whether a value has one of the shapes that `readBoxJson` reads. */
@@ -72,12 +129,20 @@ export function rowsOf(
   if (anyBox && fields === undefined) throw new Error(`${file} holds no boxes: ${noBoxFields([...names])}.`);
   const rows: BoxRow[] = [];
   let index = 0;
+  const seen = new Set<string>();
   const nameless = (): void => {
     const problem = 'the box names no image';
     found.report({ kind: 'broken-annotation', file, object: index, problem, action: 'dropped' });
   };
   for (const group of groups) {
     const { width, height, split } = group;
+    if (group.image !== undefined && seen.has(group.image)) {
+      const problem = 'the image comes twice';
+      found.report({ kind: 'duplicate', file, id: group.image, object: -1, problem, action: 'dropped' });
+      index += group.boxes.length;
+      continue;
+    }
+    if (group.image !== undefined) seen.add(group.image);
     if (group.image !== undefined) rows.push({ image: group.image, width, height, split, index: -1 });
     for (const { fields: box, format, broken } of group.boxes) {
       const at = (name: string | undefined): unknown => (name === undefined ? undefined : box[name]);

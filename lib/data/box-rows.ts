@@ -149,10 +149,17 @@ function* objectsOf(
   units: 'pixels' | 'normalised',
   numbered: boolean,
 ): Generator<RawObject> {
-  for (const { box, line, index, broken, difficult, truncated, crowd, ...row } of rows) {
-    if (box === undefined && broken === undefined) continue;
+  const firstOf = new Map<string, BoxRow>();
+  for (const one of rows) {
+    const { box, line, index, difficult, truncated, crowd, ...row } = one;
+    if (box === undefined && one.broken === undefined) continue;
     const written = box ?? ([NaN, NaN, NaN, NaN] as const);
     const name = row.class ?? onlyClass;
+    const key = JSON.stringify([name, box, row.format]);
+    const first = box === undefined ? undefined : firstOf.get(key);
+    if (first === undefined) firstOf.set(key, one);
+    const before = first && (first.line === undefined ? `object ${first.index}` : `line ${first.line}`);
+    const broken = one.broken ?? (before && `the same box comes twice (first in ${before})`);
     yield {
       box: toCorners(written, row.format ?? format),
       written,
@@ -161,6 +168,7 @@ function* objectsOf(
       line,
       index,
       broken,
+      brokenKind: one.broken === undefined && before !== undefined ? 'duplicate' : undefined,
       extra: { difficult, truncated, crowd },
     };
   }

@@ -9,6 +9,7 @@ import { readCoco } from './coco';
 import { findCocoFiles, firstBytes } from './coco-layout';
 import { isImageName, walk } from './files';
 import { readLoose } from './loose';
+import { createDatasetProblems } from './problems';
 import { readVoc } from './voc';
 import { readVocLayout } from './voc-layout';
 import { readYolo, readYoloLayout } from './yolo';
@@ -238,7 +239,9 @@ async function ofFile(file: string): Promise<FoundDataset | undefined> {
       read: (options) => readCoco(file, options),
     };
   }
-  if (!isBoxJson(await readJson(file))) return undefined;
+  // Wrong letters are told when it is read.
+  const value = await readJson(file, undefined, createDatasetProblems('drop'));
+  if (!isBoxJson(value)) return undefined;
   const what = `a JSON file of boxes: ${path.basename(file)}`;
   return {
     format: 'json',

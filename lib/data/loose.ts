@@ -14,7 +14,7 @@ import { decodeText, EncodingError, forEachLimited, isImageName, reasonOf, stem,
 import { createImageFinder, type ImageFinder } from './image-finder';
 import { createDatasetProblems, type DatasetProblemList } from './problems';
 import { substituteIndices } from './split';
-import { declaredEncoding, parseVocAnnotation } from './voc-annotation';
+import { declaredEncoding, parseVocAnnotation, XmlError } from './voc-annotation';
 import { vocObjects } from './voc';
 
 /** What one file says, before its image is looked for. */
@@ -46,11 +46,11 @@ export async function readLoose(
     try {
       read[index] = await (extension === 'xml' ? readXml(file, relative) : readRows(file, relative, list));
     } catch (error) {
-      const [kind, line] =
-        error instanceof EncodingError
-          ? (['encoding', error.line] as const)
-          : (['broken-annotation'] as const);
-      const reason = reasonOf(error).replace(`Can't read ${file}: `, '');
+      // A JSON file's error holds the encoding's.
+      const inner = error instanceof Error && error.cause instanceof EncodingError ? error.cause : error;
+      const kind = inner instanceof EncodingError ? 'encoding' : 'broken-annotation';
+      const line = inner instanceof EncodingError || inner instanceof XmlError ? inner.line : undefined;
+      const reason = reasonOf(error).replace(/^Can't read .*?\.json(:\d+)?: /, '');
       list.report(imageProblem({ file, line, id: stem(relative) }, kind, reason));
     }
   });

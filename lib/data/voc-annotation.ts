@@ -52,9 +52,36 @@ const isArray = (name: string): boolean => name === 'object';
 /** Longer annotations are refused: they would take minutes, and no image has so many objects. */
 const mostCharacters = 32_000_000;
 
+/** XML that can't be read. */
+export class XmlError extends Error {
+  override readonly name: string = 'XmlError';
+
+  constructor(
+    message: string,
+    /** From 1, where it is known. */
+    readonly line: number | undefined,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The parser ends its messages with the place, and quotes what may be megabytes. */
+function xmlError(error: Error): XmlError {
+  const open = /^Invalid '\[.*"([^"]*)"\s*\]' found/s.exec(error.message);
+  if (open)
+    return new XmlError(`the XML is cut short: it ends within <${open[1].slice(0, 40)}>`, undefined, {
+      cause: error,
+    });
+  const place = /:(\d+):\w+$/.exec(error.message);
+  const text = place ? error.message.slice(0, place.index) : error.message;
+  const reason = text.replace(/\s+/g, ' ').slice(0, 200);
+  return new XmlError(`the XML is broken: ${reason}`, place ? Number(place[1]) : undefined, { cause: error });
+}
+
 /**
  * Parses the text of an annotation file. Objects that can't be used are among the result, marked `broken`.
- * @throws with the reason (and the line, where the XML itself is broken) when it is not a VOC annotation.
+ * @throws XmlError where the XML itself is broken; Error with the reason when it is not a VOC annotation.
  */
 export async function parseVocAnnotation(text: string): Promise<VocAnnotation> {
   if (text.length > mostCharacters)
@@ -63,7 +90,7 @@ export async function parseVocAnnotation(text: string): Promise<VocAnnotation> {
   try {
     document = (await xmlParser()).parse(text, true) as Node;
   } catch (error) {
-    throw new Error(`the XML is broken: ${(error as Error).message}`, { cause: error });
+    throw xmlError(error as Error);
   }
   const root = child(document, 'annotation');
   if (root === undefined) {
@@ -149,11 +176,14 @@ const predefined: Record<string, string> = {
   '&amp;': '&',
 };
 
-/** XML's five predefined entities, which can't nest or grow. */
+/** XML's five predefined entities and characters by number, which can't nest or grow. Others stay as they are written. */
 function unescape(text: string): string {
-  return text.includes('&')
-    ? text.replace(/&(?:lt|gt|quot|apos|amp);/g, (entity) => predefined[entity])
-    : text;
+  if (!text.includes('&')) return text;
+  return text.replace(/&(?:lt|gt|quot|apos|amp|#\d{1,7}|#x[0-9a-f]{1,6});/gi, (entity) => {
+    if (!entity.startsWith('&#')) return predefined[entity] ?? entity;
+    const code = Number(entity.slice(2, -1).replace(/^x/i, '0x'));
+    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : entity;
+  });
 }
 
 function escape(text: string): string {

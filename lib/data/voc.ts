@@ -12,7 +12,7 @@ import {
 import { decodeText, EncodingError, forEachLimited, reasonOf } from './files';
 import { createDatasetProblems, type DatasetProblemList } from './problems';
 import { substituteIndices } from './split';
-import { declaredEncoding, parseVocAnnotation, type VocAnnotation } from './voc-annotation';
+import { declaredEncoding, parseVocAnnotation, type VocAnnotation, XmlError } from './voc-annotation';
 import { findImage, imageSetFile, readImageSet, readVocLayout, type VocLayout } from './voc-layout';
 
 /** The classes of VOC2007 to VOC2012 in the order that gives their labels, 0 to 19. */
@@ -149,14 +149,14 @@ async function readAnnotation(file: string): Promise<VocAnnotation | Error> {
     const bytes = await fs.readFile(file);
     return await parseVocAnnotation(decodeText(bytes, declaredEncoding(bytes)));
   } catch (error) {
-    return error instanceof EncodingError ? error : new Error(reasonOf(error), { cause: error });
+    const plain = error instanceof EncodingError || error instanceof XmlError;
+    return plain ? error : new Error(reasonOf(error), { cause: error });
   }
 }
 
 function reportBroken(error: Error, file: string, id: string, found: DatasetProblemList): void {
   const kind = error instanceof EncodingError ? 'encoding' : 'broken-annotation';
-  // The parser names the line in its message.
-  const line = error instanceof EncodingError ? error.line : undefined;
+  const line = error instanceof EncodingError || error instanceof XmlError ? error.line : undefined;
   found.report(imageProblem({ file, line, id }, kind, error.message));
 }
 

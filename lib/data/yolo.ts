@@ -90,7 +90,7 @@ export async function readYolo(folder: string, options: ReadYoloOptions = {}): P
   if (layout.images.length === 0) throw new Error(`${folder} holds no images (.jpg, .jpeg, .png).`);
   const found = createDatasetProblems(options.invalid);
   const chosen = chooseSplit(layout, options);
-  const lines = new Map<string, { read: readonly YoloLine[]; list: DatasetProblemList }>();
+  const lines = new Map<string, { read: readonly YoloLine[] | undefined; list: DatasetProblemList }>();
   // Without names all files are read: labels must not hang on the split.
   await forEachLimited(layout.names ? chosen : layout.images, async ({ labels }) => {
     if (labels === undefined) return;
@@ -107,14 +107,25 @@ export async function readYolo(folder: string, options: ReadYoloOptions = {}): P
     const problem = `no image of that name`;
     found.report({ kind: 'missing-image', file, id: stem(lonely), object: -1, problem, action: 'dropped' });
   }
-  const own = layout.names ?? numberedClasses([...lines.values()].flatMap(({ read }) => read));
+  const own = layout.names ?? numberedClasses([...lines.values()].flatMap(({ read }) => read ?? []));
   const ids = uniqueIds(chosen.map(({ image }) => image));
-  const images = chosen.map(({ image, labels }): RawImage => {
+  const images: RawImage[] = [];
+  const imageOf = new Map<string, string>();
+  for (const { image, labels } of chosen) {
     const file = path.join(folder, labels ?? image);
-    const objects = (): RawObject[] =>
-      labels === undefined ? [] : (lines.get(labels)?.read ?? []).map(objectOf);
-    return { id: ids.get(image) as string, file, image: { path: path.join(folder, image) }, objects };
-  });
+    const id = ids.get(image) as string;
+    const other = labels === undefined ? undefined : imageOf.get(labels);
+    if (labels !== undefined) imageOf.set(labels, other ?? image);
+    if (other !== undefined) {
+      const problem = `${image} has the text file of ${other}`;
+      found.report({ kind: 'duplicate', file, id, object: -1, problem, action: 'dropped' });
+      continue;
+    }
+    const read = labels === undefined ? [] : lines.get(labels)?.read;
+    // An image whose file can't be read is none without objects.
+    if (read === undefined) continue;
+    images.push({ id, file, image: { path: path.join(folder, image) }, objects: () => objectsOf(read) });
+  }
   const name = options.name ?? path.basename(path.resolve(folder));
   const { used: _, ...dataset } = await assembleDataset({
     name: options.split === undefined ? name : `${name}/${options.split}`,
@@ -156,7 +167,8 @@ interface YoloLine {
   readonly broken?: string;
 }
 
-async function readLabels(file: string, found: DatasetProblemList): Promise<YoloLine[]> {
+/** The file's lines; `undefined` where it can't be read, which is reported. */
+async function readLabels(file: string, found: DatasetProblemList): Promise<YoloLine[] | undefined> {
   let text: string;
   try {
     text = decodeText(await fs.readFile(file));
@@ -172,7 +184,7 @@ async function readLabels(file: string, found: DatasetProblemList): Promise<Yolo
       problem: reasonOf(error),
       action: 'dropped',
     });
-    return [];
+    return undefined;
   }
   const lines: YoloLine[] = [];
   text.split(/\r?\n/).forEach((content, i) => {
@@ -191,6 +203,19 @@ async function readLabels(file: string, found: DatasetProblemList): Promise<Yolo
     lines.push({ label, numbers, line: i + 1, broken });
   });
   return lines;
+}
+
+/** Lines as objects; one that repeats another is wrong. */
+function objectsOf(lines: readonly YoloLine[]): RawObject[] {
+  const firstOf = new Map<string, number>();
+  return lines.map((one) => {
+    const key = `${one.label} ${one.numbers.join(' ')}`;
+    const first = firstOf.get(key);
+    if (first === undefined) firstOf.set(key, one.line);
+    if (first === undefined || one.broken !== undefined) return objectOf(one);
+    const broken = `the same box comes twice (first in line ${first})`;
+    return { ...objectOf(one), broken, brokenKind: 'duplicate' };
+  });
 }
 
 /** Centre and size, or the points of an outline, in parts of the image. */

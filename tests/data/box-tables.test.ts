@@ -405,7 +405,7 @@ describe('readBoxJson', () => {
     await expect(readBoxJson(fileWith('x.json', '5'))).rejects.toThrow('neither a list nor an object');
     await expect(readBoxJson(fileWith('x.json', '[1'))).rejects.toThrow('the JSON is broken');
     await expect(readBoxJson(fileWith('x.json', Buffer.from('["f\xfc"]', 'latin1')))).rejects.toThrow(
-      'x.json:1: byte 0xfc is not UTF-8',
+      'x.json:1: the line is not UTF-8 text',
     );
     await expect(
       readBoxJson(fileWith('x.json', { images: [], annotations: [], categories: [] })),

@@ -118,10 +118,7 @@ describe('readYolo', () => {
       ].sort(),
     );
     const dropped = await readYolo(folder, { invalid: 'drop' });
-    expect(dropped.examples.map(({ id, objects }) => [id, objects.length])).toEqual([
-      ['a', 1],
-      ['c', 0],
-    ]);
+    expect(dropped.examples.map(({ id, objects }) => [id, objects.length])).toEqual([['a', 1]]);
     await expect(readYolo(folderOf({ 'x.txt': '0 1 1 1 1' }))).rejects.toThrow('holds no images');
   });
 });
