@@ -62,7 +62,8 @@ export class InvertedResidual extends Module implements Layer {
   readonly conv: (Layer | Layer[])[];
   /** Channels after the expansion. */
   readonly width: number;
-  private readonly residual: boolean;
+  /** Whether the input is added. */
+  readonly residual: boolean;
 
   constructor(options: InvertedResidualOptions, random: Random) {
     super();

