@@ -28,9 +28,18 @@ interface Cost {
   parameters: number;
   multiplyAdds: number;
 }
-const { costs } = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'costs.json'), 'utf8')) as {
-  costs: Record<ClassifierName, Cost>;
+/** torchvision's own figures for images of `size`. */
+interface Published {
+  size: number;
+  parameters: number;
+  gigaMultiplyAdds: number;
+}
+const fixture = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'costs.json'), 'utf8')) as {
+  costs: Record<ClassifierName, Cost & { published: Published }>;
 };
+const costs = Object.fromEntries(
+  Object.entries(fixture.costs).map(([name, { published: _, ...cost }]) => [name, cost]),
+) as Record<ClassifierName, Cost>;
 
 describe('costs', () => {
   beforeAll(() => useBackend());
@@ -56,6 +65,15 @@ describe('costs', () => {
     );
     const wanted = costs[`shufflenet-v2-${width}` as ClassifierName];
     expect(measured(net, wanted.size)).toEqual(wanted);
+  });
+
+  test('PyTorch’s counts are those that torchvision publishes', () => {
+    for (const [name, { published, ...cost }] of Object.entries(fixture.costs)) {
+      expect(cost.parameters, name).toBe(published.parameters);
+      const there = Number((cost.multiplyAdds / 1e9).toFixed(3));
+      if (name !== 'efficientnet-b2') expect(published.size, name).toBe(cost.size); // 288 pixels there, not 260
+      if (published.size === cost.size) expect(there, name).toBe(published.gigaMultiplyAdds);
+    }
   });
 
   // Ma et al., table 8 (M multiply-adds), and the released networks' parameters (M). The narrowest has 40.5 M, which they give as 41.
@@ -93,10 +111,13 @@ describe('costs', () => {
     expect(rows).toHaveLength(53);
     expect(rows[0]).toEqual({
       layer: 'conv1',
+      type: 'Conv2d',
       input: [224, 224, 3],
       output: [112, 112, 64],
+      batch: 1,
       parameters: 9408,
       multiplyAdds: 118_013_952,
+      again: false,
     });
     expect(rows.find(({ layer }) => layer === 'layer2.0.conv2')).toMatchObject({
       input: [56, 56, 128],

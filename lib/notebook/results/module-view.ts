@@ -79,19 +79,54 @@ export function layersModelView(value: unknown): ShownBundle | undefined {
 /** What `summarize` returns, as the table that it means; `undefined` for anything else. */
 export function summaryView(value: unknown): ShownBundle | undefined {
   if (!isSummary(value)) return undefined;
-  const rows = value.rows.map(({ layer, input, output, parameters, multiplyAdds }): LayerCells => ({
-    layer,
-    input: input.join(' x '),
-    output: output.join(' x '),
-    parameters,
-    'multiply-adds': multiplyAdds,
+  const { rows, parameters, notTrained, multiplyAdds } = value;
+  const several = rows.some(({ batch }) => batch !== 1);
+  const cells = rows.map((row): LayerCells => ({
+    layer: row.layer,
+    input: row.input.join(' x '),
+    output: row.output.join(' x '),
+    ...(several ? { times: row.batch } : {}),
+    parameters: row.again ? undefined : row.parameters,
+    'multiply-adds': row.multiplyAdds,
   }));
-  const costs = (parameters: number, multiplyAdds: number): string =>
-    `${formatCount(parameters, 'parameter')}, ${(multiplyAdds / 1e6).toFixed(1)} M multiply-adds an image`;
-  return foldedTable(rows, costs(value.parameters, value.multiplyAdds), (inside) => {
-    const sum = (key: string): number => inside.reduce((total, row) => total + Number(row[key]), 0);
-    return `${formatCount(inside.length, 'layer')}, ${costs(sum('parameters'), sum('multiply-adds'))}`;
+  const caption = [
+    `${costsText(parameters, multiplyAdds)} (convolutions and fully connected layers only)`,
+    notTrained > 0 ? `${formatCount(notTrained, 'number')} not trained` : '',
+    leftOutText(value, 'not counted', 'no row for'),
+    leftOutText(value, 'not run', 'not run:'),
+    rows.some(({ again }) => again) ? 'layers that run again have no parameters there' : '',
+  ];
+  return foldedTable(cells, caption.filter(Boolean).join('; '), (inside) => {
+    const sum = (key: string): number => inside.reduce((total, row) => total + Number(row[key] ?? 0), 0);
+    const layers = new Set(inside.map(({ layer }) => layer)).size;
+    return `${formatCount(layers, 'layer')}, ${costsText(sum('parameters'), sum('multiply-adds'))}`;
   });
+}
+
+function costsText(parameters: number, multiplyAdds: number): string {
+  const costs =
+    multiplyAdds < 1e5
+      ? formatCount(multiplyAdds)
+      : multiplyAdds < 1e9
+        ? `${(multiplyAdds / 1e6).toFixed(1)} M`
+        : `${(multiplyAdds / 1e9).toFixed(2)} G`;
+  return `${formatCount(parameters, 'parameter')}, ${costs} multiply-adds an image`;
+}
+
+/** "no row for 20 BatchNorm2d (9,600 parameters)". */
+function leftOutText(
+  { leftOut }: Summary,
+  reason: Summary['leftOut'][number]['reason'],
+  start: string,
+): string {
+  const groups = leftOut.filter((group) => group.reason === reason);
+  if (groups.length === 0) return '';
+  return `${start} ${groups
+    .map(
+      ({ type, layers, parameters }) =>
+        `${formatCount(layers)} ${type} (${formatCount(parameters, 'parameter')})`,
+    )
+    .join(', ')}`;
 }
 
 function isSummary(value: unknown): value is Summary {
@@ -99,6 +134,7 @@ function isSummary(value: unknown): value is Summary {
     isPlainObject(value) &&
     typeof value.parameters === 'number' &&
     typeof value.multiplyAdds === 'number' &&
+    Array.isArray(value.leftOut) &&
     Array.isArray(value.rows) &&
     value.rows.every(
       (row) => isPlainObject(row) && typeof row.layer === 'string' && Array.isArray(row.output),

@@ -5,7 +5,9 @@ import {
   ConvBlock,
   createRandom,
   createSsdDetector,
+  type ForwardContext,
   gridAnchors,
+  Linear,
   Module,
   Ssd,
   summarize,
@@ -123,12 +125,36 @@ describe('a network', () => {
     }
     const { text } = await formsOf(summarize(new Chain(), [100, 50, 3]));
     expect(text).toEqual([
-      '224 parameters, 1.1 M multiply-adds an image',
+      '224 parameters, 1.1 M multiply-adds an image (convolutions and fully connected layers only)',
       'layer  input         output        parameters  multiply-adds',
       '─────  ────────────  ────────────  ──────────  ─────────────',
       'conv   100 x 50 x 3  100 x 50 x 8         224      1,080,000',
     ]);
   });
+});
+
+test('a summary says what has no row, what did not run, and what ran more than once', async () => {
+  class Net extends Module {
+    readonly conv: Conv2d = new Conv2d({ inChannels: 3, outChannels: 4, kernel: 1, bias: false }, random);
+    readonly bn: BatchNorm2d = new BatchNorm2d({ channels: 4 });
+    readonly spare: Conv2d = new Conv2d({ inChannels: 4, outChannels: 4, kernel: 1, bias: false }, random);
+    readonly fc: Linear = new Linear({ inFeatures: 4, outFeatures: 1 }, random);
+    forward(x: tf.Tensor4D, context: ForwardContext): unknown {
+      const y = this.bn.forward(this.conv.forward(x, context), context);
+      this.conv.forward(x.slice(0, [1, 1, 1, 3]), context);
+      return this.fc.forward(y.reshape<tf.Tensor2D>([-1, 4]), context);
+    }
+  }
+  const { text } = await formsOf(summarize(new Net(), [2, 3, 3]));
+  expect(text).toEqual([
+    '41 parameters, 108 multiply-adds an image (convolutions and fully connected layers only); 8 numbers not trained; ' +
+      'no row for 1 BatchNorm2d (8 parameters); not run: 1 Conv2d (16 parameters); layers that run again have no parameters there',
+    'layer  input      output     times  parameters  multiply-adds',
+    '─────  ─────────  ─────────  ─────  ──────────  ─────────────',
+    'conv   2 x 3 x 3  2 x 3 x 4      1          12             72',
+    'conv   1 x 1 x 3  1 x 1 x 4      1                         12',
+    'fc     4          1              6           5             24',
+  ]);
 });
 
 test('a model of TensorFlow.js prints its summary', async () => {
