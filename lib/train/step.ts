@@ -84,7 +84,13 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
       parts = Object.values(result.parts).map((part) => tf.keep(part.clone()));
       return result.total;
     }, variables);
-    const gradients = variables.map((variable) => grads[variable.name]);
+    const gradients = variables.map((variable, i) => {
+      const gradient = grads[variable.name] as tf.Tensor | null;
+      if (gradient) return gradient;
+      throw new Error(
+        `train: the loss does not depend on the parameter ${optimizer.parameters[i].name}; use it, or freeze it (rateFactor 0)`,
+      );
+    });
     return { value, gradients, statistics, parts };
   };
   const isFinite = (value: tf.Tensor, norm: tf.Tensor): tf.Tensor =>

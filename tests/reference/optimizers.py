@@ -34,7 +34,7 @@ def trajectory(data, make, max_norm=None):
     weights, biases, norms = [], [], []
     for rate in RATES:
         for group in optimizer.param_groups:
-            group['lr'] = rate
+            group['lr'] = rate * group.get('factor', 1)
         optimizer.zero_grad()
         ((x @ weight.T + bias - y) ** 2).mean().backward()
         if max_norm is not None:
@@ -47,6 +47,12 @@ def trajectory(data, make, max_norm=None):
 
 def groups(weight, bias, decay):
     return [{'params': [weight], 'weight_decay': decay}, {'params': [bias], 'weight_decay': 0.0}]
+
+
+def factored(weight, bias, decay, factors):
+    """Parameter groups with rates of their own."""
+    both = groups(weight, bias, decay)
+    return [{**group, 'factor': factors.get(name, 1)} for name, group in zip(('weight', 'bias'), both)]
 
 
 def decoupled_sgd(weight, bias, decay):
@@ -82,6 +88,17 @@ def main():
             **trajectory(data, lambda w, b: kind(groups(w, b, options['weightDecay']), **torch_options)),
         }
 
+    def factor_case(name, kind, options, factors, **torch_options):
+        return {
+            'name': name,
+            'optimizer': 'Sgd' if kind is sgd else 'AdamW',
+            'options': options,
+            'rateFactors': factors,
+            **trajectory(
+                data, lambda w, b: kind(factored(w, b, options.get('weightDecay', 0), factors), lr=1, **torch_options)
+            ),
+        }
+
     cases = [
         sgd_case('plain SGD', {'momentum': 0}),
         sgd_case('SGD, momentum', {'momentum': 0.9}, momentum=0.9),
@@ -109,6 +126,18 @@ def main():
             betas=(0.8, 0.95),
             eps=0.1,
         ),
+        sgd_case('SGD, dampening', {'momentum': 0.9, 'dampening': 0.3}, momentum=0.9, dampening=0.3),
+        sgd_case(
+            'SGD, dampening and L2',
+            {'momentum': 0.5, 'dampening': 0.5, 'weightDecay': 0.3},
+            momentum=0.5,
+            dampening=0.5,
+        ),
+        factor_case('SGD, biases at twice the rate', sgd, {'momentum': 0.9, 'weightDecay': 0.3}, {'bias': 2}, momentum=0.9),
+        factor_case('SGD, a frozen weight', sgd, {'momentum': 0.9, 'weightDecay': 0.3}, {'weight': 0}, momentum=0.9),
+        factor_case('Adam, biases at twice the rate', adam, {'decayKind': 'l2', 'weightDecay': 0.3}, {'bias': 2}),
+        factor_case('AdamW, weights at half the rate', adamw, {'weightDecay': 0.3}, {'weight': 0.5}),
+        factor_case('AdamW, a frozen bias', adamw, {'weightDecay': 0.3}, {'bias': 0}),
     ]
     clipped = {
         'maxNorm': 1.5,

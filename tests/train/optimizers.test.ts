@@ -29,7 +29,12 @@ interface Clipped {
 const fixture = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'optimizers.json'), 'utf8')) as {
   problem: { x: number[][]; y: number[][]; weight: number[][]; bias: number[] };
   rates: number[];
-  cases: (Trajectory & { name: string; optimizer: 'Sgd' | 'AdamW'; options: object })[];
+  cases: (Trajectory & {
+    name: string;
+    optimizer: 'Sgd' | 'AdamW';
+    options: object;
+    rateFactors?: Record<string, number>;
+  })[];
   clipped: Trajectory & { maxNorm: number; momentum: number };
   clipping: {
     shapes: Record<string, number[]>;
@@ -58,9 +63,10 @@ class LeastSquares extends Module {
 }
 
 function advance(model: LeastSquares, optimizer: Optimizer, rate: number): void {
-  const gradients = model.gradients();
-  optimizer.step(gradients, rate);
-  tf.dispose(gradients);
+  const all = model.gradients();
+  const held = optimizer.parameters.map(({ name }) => all[['weight', 'bias'].indexOf(name)]);
+  optimizer.step(held, rate);
+  tf.dispose(all);
 }
 
 function expectClose(actual: ArrayLike<number>, expected: readonly number[], what: string): void {
@@ -71,8 +77,13 @@ function expectClose(actual: ArrayLike<number>, expected: readonly number[], wha
   });
 }
 
-const make = (model: Module, { optimizer, options }: { optimizer: string; options: object }): Optimizer =>
-  optimizer === 'Sgd' ? new Sgd(model.parameters(), options) : new AdamW(model.parameters(), options);
+const make = (
+  model: Module,
+  { optimizer, options, rateFactors = {} }: (typeof fixture.cases)[number],
+): Optimizer => {
+  const all = { ...options, rateFactor: ({ name }: { name: string }) => rateFactors[name] ?? 1 };
+  return optimizer === 'Sgd' ? new Sgd(model.parameters(), all) : new AdamW(model.parameters(), all);
+};
 
 describe.each(backends)('optimisers as PyTorch has them, on %s', (backend) => {
   on(backend);
@@ -222,6 +233,33 @@ describe('options', () => {
     for (const thing of [sgd, adamw, model]) thing.dispose();
   });
 
+  test('what is frozen is not held: it has no slots, takes no gradient, and train leaves it alone', async () => {
+    const model = new LeastSquares();
+    const rateFactor = ({ name }: { name: string }): number => (name === 'weight' ? 0 : 3);
+    const adamw = new AdamW(model.parameters(), { rateFactor });
+    expect(adamw.parameters.map(({ name }) => name)).toEqual(['bias']);
+    expect(adamw.slots().map(({ name }) => name)).toEqual(['step', 'bias.exp_avg', 'bias.exp_avg_sq']);
+    expect(adamw.settings).toMatchObject({ kind: 'AdamW', parameters: ['bias'], rateFactors: { bias: 3 } });
+    adamw.dispose();
+    const run = {
+      model,
+      batches: (async function* () {
+        yield { ids: ['all'] };
+      })(),
+      steps: 1,
+      schedule: () => 0.1,
+      prepare: () => ({}),
+      loss: () => ({ total: model.loss(), parts: {} }),
+    };
+    await train({ ...run, optimizer: { weightDecay: 0.5, rateFactor } });
+    expect([...model.weight.dataSync()]).toEqual(problem.weight.flat());
+    expect([...model.bias.dataSync()]).not.toEqual(problem.bias);
+    await expect(train({ ...run, optimizer: { rateFactor: () => 0 } })).rejects.toThrow(
+      /freezes every parameter/,
+    );
+    model.dispose();
+  });
+
   test('decays chooses what shrinks', () => {
     for (const Kind of [Sgd, AdamW]) {
       for (const decayKind of ['l2', 'decoupled'] as const) {
@@ -273,6 +311,19 @@ describe('options', () => {
   test('errors name the option and its value', async () => {
     expect(() => new Sgd([], { momentum: 1 })).toThrow(/momentum must be at least 0 and less than 1, got 1/);
     expect(() => new Sgd([], { momentum: 0, nesterov: true })).toThrow(/nesterov needs a momentum above 0/);
+    expect(() => new Sgd([], { momentum: 0.9, dampening: 0.1, nesterov: true })).toThrow(
+      /no dampening, got 0.1/,
+    );
+    expect(() => new Sgd([], { dampening: 1 })).toThrow(
+      /dampening must be at least 0 and less than 1, got 1/,
+    );
+    const model = new LeastSquares();
+    for (const factor of [-1, NaN, Infinity]) {
+      const make = () =>
+        new Sgd(model.parameters(), { rateFactor: ({ name }) => (name === 'bias' ? factor : 1) });
+      expect(make).toThrow(`Sgd: the rateFactor of bias must be a number from 0, got ${factor}`);
+    }
+    model.dispose();
     expect(() => new Sgd([], { weightDecay: -1 })).toThrow(
       /Sgd: weightDecay must be a number from 0, got -1/,
     );
