@@ -171,6 +171,7 @@ export * from './plot/scatter-chart';
 export * from './plot/show';
 export * from './plot/table';
 export * from './plot/tensor-image';
+export * from './plot/transform-sheet';
 export * from './tensor/backend';
 export * from './tensor/cache';
 export * from './tensor/compile/compile';

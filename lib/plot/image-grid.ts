@@ -16,6 +16,8 @@ export interface ImageGridOptions {
   width?: number;
   /** A title above the grid. */
   title?: string;
+  /** Where pictures of different heights stand in a row: `bottom` puts each one on its caption (`top` unless told). */
+  align?: 'top' | 'bottom';
   /** Explains dashed and solid outlines at the bottom; only where both are drawn, unless told. */
   key?: boolean;
 }
@@ -25,7 +27,7 @@ const margin = 6;
 const captionLines = 4;
 
 /**
- * One picture of several, row by row, top aligned, on white.
+ * One picture of several, row by row, on white.
  * @throws when there are no pictures or there are more captions than pictures.
  */
 export async function imageGrid(
@@ -93,7 +95,8 @@ export async function imageGrid(
       const bitmap = canvasOf(picture) as Canvas;
       // Pixel for pixel where nothing is shrunk: interpolation would soften every line.
       context.imageSmoothingEnabled = bitmap.width !== Math.round(w * pixelRatio);
-      context.drawImage(bitmap, x, y, w, h);
+      const down = options.align === 'bottom' ? heights[row].tallest - Math.round(h) : 0;
+      context.drawImage(bitmap, x, y + down, w, h);
       context.fillStyle = '#1f2328';
       context.font = `400 12px ${canvasFont}`;
       texts[i].forEach((line, k) =>
