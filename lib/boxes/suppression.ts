@@ -64,11 +64,13 @@ class KeptBoxes {
 
   add(x1: number, y1: number, x2: number, y2: number): void {
     const at = this.count++;
-    this.x1[at] = x1;
+    const own = area(x1, y1, x2, y2);
+    // A box without area, NaN among its corners perhaps, must not meet any other: it begins where none ends.
+    this.x1[at] = own > 0 ? x1 : Infinity;
     this.y1[at] = y1;
     this.x2[at] = x2;
     this.y2[at] = y2;
-    this.areas[at] = area(x1, y1, x2, y2);
+    this.areas[at] = own;
   }
 
   /** Whether kept box j suppresses this one, which covers `own` square pixels. */

@@ -65,6 +65,15 @@ describe('nms', () => {
       [0, 0, 9, 9],
     ]);
     expect([...nms(boxes, Float32Array.of(0.1, 0.2, 0.3, NaN))]).toEqual([2, 1, 0]);
+    // A box with NaN among its corners meets no other, whichever corner it is, and however few or many boxes there are.
+    for (const count of [2, 2000]) {
+      for (let corner = 0; corner < 4; corner++) {
+        const same = toBoxArray(Array.from({ length: count }, () => [0, 0, 10, 10] as const));
+        same[corner] = NaN;
+        const falling = Float32Array.from({ length: count }, (_, i) => count - i);
+        expect([...nms(same, falling)], `${count} boxes, corner ${corner}`).toEqual([0, 1]);
+      }
+    }
     expect(() => nms(boxes, none)).toThrow('4 boxes, but 0 scores');
   });
 

@@ -110,6 +110,8 @@ const unaryFunctions: Record<string, Unary> = {
   Swish: (x, f) => x.mul(f.vector(sigmoidOf(f, x))),
   Square: (x) => x.mul(x),
   Exp: (x, f) => exponentialOf(f, x),
+  // tfjs's takes what is below 1e-7 for 0.
+  Sign: (x) => x.gt(zero).choose(1, x.lt(zero).choose(-1, x.eq(zero).choose(0, x))),
 };
 
 const binaryFields = {

@@ -208,6 +208,10 @@ describe('activations', () => {
       expect(sigmoid(tf.tensor1d([NaN])).dataSync()[0]).toBeNaN();
       expect(relu(tf.tensor1d([NaN])).dataSync()[0]).toBeNaN();
       expect(relu6(tf.tensor1d([NaN])).dataSync()[0]).toBeNaN();
+      const signs = tf.sign(
+        tf.tensor1d([-Infinity, -2, -1e-8, -1e-38, -0, 0, 1e-38, 1e-8, 3, Infinity, NaN]),
+      );
+      expect([...signs.dataSync()]).toEqual([-1, -1, -1, -1, 0, 0, 1, 1, 1, 1, NaN]);
       const steps = tf.range(-80, 80, 0.37);
       const relative = tf.div(sigmoid(steps), tf.tensor1d(Array.from(steps.dataSync(), logistic)));
       expectClose(relative.dataSync(), Array<number>(steps.size).fill(1), 1e-6, 'relative error');
