@@ -26,8 +26,8 @@ const help: string = `Measures this library beside its rivals, which take turns 
   npm run bench -- --json file         write everything that was measured
 
 The table gives the median and the spread of the rounds; ratios are taken round by round, below 1 is faster. The first values
-(the loss of the first step) show that all rivals compute the same. DETLAB_BENCH_PYTHON names a Python that has PyTorch;
-DETLAB_THREADS sets the threads of all. Steps are taken in float32 with momentum, PyTorch's in channels_last.
+(the loss of the first step) show that all rivals compute the same. DETLAB_BENCH_PYTHON names a Python that has PyTorch
+(and pycocotools, for evaluation); DETLAB_THREADS sets the threads of all. Steps are taken in float32 with momentum, PyTorch's in channels_last.
 `;
 
 const choices = ['steps', 'inference', 'nms', 'evaluation', 'data', 'kernel'] as const;

@@ -2,11 +2,12 @@
 import os from 'node:os';
 import { table, type TableCell } from '../plot/table';
 import type { Comparison, Contestant } from './measure';
+import { cocoRivalName } from './rivals';
 import { median, ratioSpread, type Spread, spread } from './statistics';
 import { caseSize, rivalNames, type StepCase } from './steps';
 
 /** Whom the others are compared with. */
-const baselines = [rivalNames.plain, rivalNames.tensorflow, rivalNames.torch] as const;
+const baselines = [rivalNames.plain, rivalNames.tensorflow, rivalNames.torch, cocoRivalName] as const;
 
 /** One contestant's line, as numbers. */
 export interface ReportRow {

@@ -2,6 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import readline from 'node:readline';
 
+/** COCO's official code, as the table calls it. */
+export const cocoRivalName: string = 'pycocotools';
+
 /** What a rival is asked: run the case so many times. */
 export interface RivalRequest {
   readonly times: number;

@@ -14,6 +14,11 @@ export interface GroundTruth {
   readonly truncated?: boolean;
   /** COCO: the box covers a crowd; evaluation ignores detections inside it. */
   readonly crowd?: boolean;
+  /**
+   * COCO: area of the object's outline in square pixels of the image as the data set has it (no transform changes it); decides which of
+   * COCO's sizes the object belongs to. Default: the box's.
+   */
+  readonly area?: number;
 }
 
 /** A detected object. */

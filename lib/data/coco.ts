@@ -30,8 +30,6 @@ export interface ReadCocoOptions extends ReadDatasetOptions {
 
 /** An object of a COCO file. */
 export interface CocoGroundTruth extends GroundTruth {
-  /** Of the outline, in square pixels: decides which of COCO's sizes the object belongs to. */
-  readonly area?: number;
   /** The annotation's id in the file. */
   readonly id?: number | string;
 }

@@ -3,11 +3,8 @@ import type { GroundTruth } from '../../boxes/types';
 import type { EvaluationInput, EvaluationProblem } from '../problems';
 import type { AreaRange, CocoOptions } from './parameters';
 
-/** An annotated object; its area may differ from its box's, as COCO's are those of the outline. */
-export interface CocoObject extends GroundTruth {
-  /** Square pixels; decides which sizes it belongs to. Default: the box's. */
-  readonly area?: number;
-}
+/** An annotated object, its `area` and `crowd` included. */
+export type CocoObject = GroundTruth;
 
 /** COCO's twelve figures, in [0, 1]. NaN where there is nothing to find, for which the official code prints -1. */
 export interface CocoFigures {
