@@ -14,6 +14,8 @@ const locatorSignature = 0x07064b50;
 const entrySignature = 0x02014b50;
 const localSignature = 0x04034b50;
 
+const chunkBytes = 1 << 20;
+
 /** Bytes of an entry in the table of contents: more is nobody's data set. */
 const mostPerEntry = 512;
 
@@ -64,48 +66,80 @@ export async function* zipEntries(
           `${file}: ${shown(name)} is compressed by method ${entry.method}, which is not supported`,
         );
       }
-      yield { name, type: entry.type, size: entry.size, content: () => contentOf(file, entry, start) };
+      yield {
+        name,
+        type: entry.type,
+        size: entry.size,
+        content: () => contentOf(file, handle, entry, start),
+      };
     }
   } finally {
     await handle.close();
   }
 }
 
+/** The content as it is promised: so many bytes with that checksum. */
 async function* contentOf(
   file: string,
+  handle: fs.FileHandle,
   entry: ZipEntry,
   start: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { name, size, packed, method } = entry;
+  const { name, size, packed } = entry;
   let crc = 0;
   let done = 0;
-  if (packed > 0) {
-    const source = createReadStream(file, { start, end: start + packed - 1, highWaterMark: 1 << 18 });
-    const inflate = zlib.createInflateRaw({ chunkSize: 1 << 18 });
-    source.on('error', (error) => inflate.destroy(error));
-    const bytes = method === 8 ? source.pipe(inflate) : source;
-    try {
-      for await (const chunk of bytes as AsyncIterable<Buffer>) {
-        done += chunk.length;
-        if (done > size)
-          throw new ArchiveError(
-            `${file}: ${shown(name)} holds more than the ${size} bytes that it promises`,
-          );
-        crc = zlib.crc32(chunk, crc);
-        yield chunk;
-      }
-    } catch (error) {
-      if (error instanceof ArchiveError) throw error;
-      throw new ArchiveError(`${file}: ${shown(name)} is damaged (${(error as Error).message})`, {
-        cause: error,
-      });
-    } finally {
-      source.destroy();
-      inflate.destroy();
+  try {
+    for await (const chunk of unpacked(file, handle, entry, start)) {
+      done += chunk.length;
+      if (done > size) break;
+      crc = zlib.crc32(chunk, crc);
+      yield chunk;
     }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (!code?.startsWith('Z_')) throw error;
+    throw new ArchiveError(`${file}: ${shown(name)} is damaged (${(error as Error).message})`, {
+      cause: error,
+    });
   }
+  if (done > size)
+    throw new ArchiveError(`${file}: ${shown(name)} holds more than the ${size} bytes that it promises`);
   if (done !== size || crc !== entry.crc) {
-    throw new ArchiveError(`${file}: ${shown(name)} is damaged (${done} bytes of ${size}, or other ones)`);
+    const reason = done === size ? 'its checksum is another' : `${done} bytes of ${size}, from ${packed}`;
+    throw new ArchiveError(`${file}: ${shown(name)} is damaged (${reason})`);
+  }
+}
+
+/** The bytes of an entry: stored ones as they lie there, small ones at once, large ones as a stream. */
+async function* unpacked(
+  file: string,
+  handle: fs.FileHandle,
+  { method, packed, size }: ZipEntry,
+  start: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  if (method === 0) {
+    for (let at = 0; at < packed; at += chunkBytes)
+      yield await readAt(file, handle, start + at, Math.min(chunkBytes, packed - at));
+    return;
+  }
+  if (packed <= chunkBytes && size <= 16 * chunkBytes) {
+    const bytes = await readAt(file, handle, start, packed);
+    try {
+      yield zlib.inflateRawSync(bytes, { maxOutputLength: size + 1 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
+      yield Buffer.alloc(size + 1); // more than was promised, whatever it is
+    }
+    return;
+  }
+  const source = createReadStream(file, { start, end: start + packed - 1, highWaterMark: chunkBytes });
+  const inflate = zlib.createInflateRaw({ chunkSize: 1 << 18 });
+  source.on('error', (error) => inflate.destroy(error));
+  try {
+    yield* source.pipe(inflate) as AsyncIterable<Buffer>;
+  } finally {
+    source.destroy();
+    inflate.destroy();
   }
 }
 
