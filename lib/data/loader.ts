@@ -1,10 +1,15 @@
 /** Turns a data set into batches of pixels and boxes at the network's input size. */
-import type { Box, GroundTruth } from '../boxes/types';
-import { createRandom } from '../tensor/random';
+import type { GroundTruth } from '../boxes/types';
+import { interruptSignal } from '../train/interrupt';
+import { BatchMaker, type BegunBatch } from './loader/batch-maker';
+import { defaultCacheBytes, ImageCache } from './loader/image-cache';
+import { planEpoch } from './loader/plan';
+import { chooseWorkers } from './loader/workers';
+import type { DatasetProblem } from './problems';
 import { resizeImage } from './resize';
-import { letterbox, letterboxFit, resize, type Fit } from './transforms/geometric';
-import type { Sample, Transform } from './transforms/transform';
-import type { DetectionDataset, Example, RgbImage } from './types';
+import type { Fit } from './transforms/geometric';
+import type { Transform } from './transforms/transform';
+import type { DetectionDataset, RgbImage } from './types';
 
 /** Options of `createLoader`. */
 export interface LoaderOptions {
@@ -15,14 +20,33 @@ export interface LoaderOptions {
   readonly fit?: 'stretch' | 'letterbox';
   /** Seed of order and augmentation. Default: no shuffling; augmentation draws from seed 0. */
   readonly shuffle?: number | string;
+  /** Other samples that it takes (`partners`) are drawn from the data set by the seed, too, an image's own ones in each epoch. */
   readonly augment?: Transform;
   /** Leaves out a last batch that is not full. Default false. */
   readonly dropLast?: boolean;
-  /** Keeps decoded images in memory (1 byte a value). Default true. */
+  /** Keeps decoded images in memory (1 byte a value), as many as `cacheBytes` allows. Default true. */
   readonly cacheImages?: boolean;
+  /** Most bytes of decoded images to keep; the rest is decoded each time. Default: a quarter of the memory, at most 2 GiB. */
+  readonly cacheBytes?: number;
   /** Output is `(value - mean) / std`, RGB in 0 to 255. Default mean 0, std 1: values from 0 to 255. */
   readonly mean?: readonly [number, number, number];
   readonly std?: readonly [number, number, number];
+  /**
+   * Threads that decode, augment and batch ahead of the consumer; 0 does it on this thread, when a batch is asked for. `auto`
+   * (default) begins without and starts some, one less than `DETLAB_THREADS` or the processor's and at most 8, once making batches
+   * has proved slow. Batches are the same to the bit whatever is chosen.
+   */
+  readonly workers?: number | 'auto';
+  /** Batches that threads have begun or finished and nobody has asked for yet, at most. Default 2. */
+  readonly prefetch?: number;
+  /**
+   * What to do with an image that can't be read or has another size than its annotation says: reject (the default) when its batch
+   * is asked for, or leave it out, which makes its batch smaller by one, and list it in the loader's `problems`. In mosaics and the
+   * like the image itself stands in for a partner that is left out.
+   */
+  readonly onProblem?: 'stop' | 'drop';
+  /** Told once in a line what the user should know of the workers or of images left out. Default: `console.warn`. */
+  readonly warn?: (line: string) => void;
 }
 
 /** One batch. Plain arrays: a caller makes the tensor (and disposes it). */
@@ -45,109 +69,121 @@ export interface Loader {
    * @param from leaves out the batches before this one, without reading their images.
    */
   epoch(epoch: number, from?: number): AsyncGenerator<Batch, void, undefined>;
-  /** Decodes everything into memory now; says how many are done. */
+  /** Decodes everything into memory now, as far as `cacheBytes` allows; says how many are done. */
   preload(onProgress?: (done: number, total: number) => void): Promise<void>;
+  /** Images left out so far because of `onProblem: 'drop'`, each once. */
+  readonly problems: readonly DatasetProblem[];
+  /**
+   * Ends the threads and forgets the decoded images now; a later epoch starts anew. Needed by nobody: threads end by themselves
+   * after half a minute without work, and don't keep the process alive.
+   */
+  close(): Promise<void>;
 }
 
 /**
- * A loader of batches. Images are decoded once, shrunk to the input's size unless the augmentation zooms, and kept.
- * @throws RangeError on a size or batch size that is not a positive integer, and, while it runs, what decoding throws.
+ * A loader of batches. Images are decoded once, shrunk to the input's size unless the augmentation zooms, and kept as far as
+ * `cacheBytes` allows.
+ *
+ * With workers its memory is at most: `cacheBytes`, `2 * prefetch` batches, two decoded images (and what augmentation makes of
+ * them) a thread, and the thread itself, 10 to 40 MB. Threads make again what they are told: an augmentation with a `recipe`
+ * (all of this library's; `withRecipe` gives one to your own) and images with a `file`. Otherwise that part stays on this thread.
+ *
+ * An iterator may be left at any time: what was begun ahead is given up. The notebook's stop button rejects while it waits.
+ * @throws RangeError on an option that makes no sense, and, while it runs, what decoding and augmenting throw, at the place of
+ *   their batch; an Error when a thread dies.
  */
 export function createLoader(dataset: DetectionDataset, options: LoaderOptions): Loader {
   const { batchSize, fit = 'stretch', shuffle, augment, dropLast = false, cacheImages = true } = options;
+  const { prefetch = 2, onProblem = 'stop', warn = (line) => console.warn(line) } = options;
   const [height, width] = typeof options.size === 'number' ? [options.size, options.size] : options.size;
-  for (const [name, value] of Object.entries({ height, width, batchSize })) {
+  for (const [name, value] of Object.entries({ height, width, batchSize, prefetch })) {
     if (!Number.isInteger(value) || value < 1)
       throw new RangeError(`createLoader: ${name} is ${value}; it must be a whole number above 0`);
   }
-  const { examples } = dataset;
-  const toInput = fit === 'letterbox' ? letterbox(width, height) : resize(width, height);
-  const shrinkFirst = augment?.changesSize !== true;
-  const cache = new Map<number, Sample>();
+  const cacheBytes = cacheImages ? (options.cacheBytes ?? defaultCacheBytes()) : 0;
+  if (!(cacheBytes >= 0))
+    throw new RangeError(`createLoader: cacheBytes is ${cacheBytes}; it must be a number from 0`);
+  if (onProblem !== 'stop' && onProblem !== 'drop')
+    throw new RangeError(`createLoader: onProblem is '${String(onProblem)}'; it must be 'stop' or 'drop'`);
 
-  /** The example as augmentation takes it. */
-  const load = async (index: number): Promise<Sample> => {
-    const known = cache.get(index);
-    if (known) return known;
-    const example = examples[index];
-    const image = await example.image();
-    checkSize(image, example, dataset.name);
-    const sample: Sample = { image, objects: example.objects };
-    const ready = shrinkFirst ? toInput(sample, createRandom(0)) : sample;
-    if (cacheImages) cache.set(index, ready);
-    return ready;
+  const { examples } = dataset;
+  const settings = {
+    dataset: dataset.name,
+    height,
+    width,
+    fit,
+    mean: options.mean ?? ([0, 0, 0] as const),
+    std: options.std ?? ([1, 1, 1] as const),
+    shrinkFirst: augment?.changesSize !== true,
   };
-  const fitOf = (from: { width: number; height: number }): Fit =>
-    fit === 'letterbox'
-      ? letterboxFit(from, width, height)
-      : { scaleX: width / from.width, scaleY: height / from.height, offsetX: 0, offsetY: 0 };
-  const normalise = normaliser(options.mean ?? [0, 0, 0], options.std ?? [1, 1, 1]);
+  const cache = new ImageCache(cacheBytes);
+  const maker = new BatchMaker({ dataset, settings, augment, cache, onProblem, warn });
+  const workers = chooseWorkers(options.workers ?? 'auto', { dataset, settings, augment, batchSize, warn });
   const batches = dropLast ? Math.floor(examples.length / batchSize) : Math.ceil(examples.length / batchSize);
+  const plan = { ids: examples.map(({ id }) => id), batchSize, shuffle, partners: augment?.partners ?? 0 };
 
   return {
     batches,
+    problems: maker.problems,
     async *epoch(epoch, from = 0) {
-      const random = createRandom(`${shuffle ?? 0}/epoch-${epoch}`);
-      const indices = examples.map((_, i) => i);
-      const order = shuffle === undefined ? indices : random.fork('order').shuffle(indices);
-      for (let b = from; b < batches; b++) {
-        const chosen = order.slice(b * batchSize, (b + 1) * batchSize);
-        const images = new Float32Array(chosen.length * height * width * 3);
-        const groundTruth: GroundTruth[][] = [];
-        const fits: Fit[] = [];
-        // Reading and decoding overlap; the rest is arithmetic.
-        const samples = await Promise.all(chosen.map(load));
-        samples.forEach((loaded, i) => {
-          const example = examples[chosen[i]];
-          // By id, so that an image's augmentation does not depend on its place in the batch.
-          let sample = augment ? augment(loaded, random.fork(example.id)) : loaded;
-          fits.push(fitOf(shrinkFirst ? example : sample.image));
-          if (!shrinkFirst) sample = toInput(sample, random);
-          normalise(sample.image.data, images, i * height * width * 3);
-          groundTruth.push(sample.objects.filter((object) => hasArea(object.box)));
-        });
-        const ids = chosen.map((index) => examples[index].id);
-        yield { images, shape: [chosen.length, height, width, 3], groundTruth, ids, fits };
+      const { seed, batch: planned } = planEpoch(plan, epoch);
+      const ahead: BegunBatch[] = [];
+      let next = from;
+      const fill = (): void => {
+        const threads = workers.threads();
+        if (threads === undefined) return;
+        while (next < batches && ahead.length < prefetch)
+          ahead.push(maker.begin(threads, seed, planned(next++), workers.readOnly));
+      };
+      try {
+        while (next < batches || ahead.length > 0) {
+          const signal = interruptSignal();
+          signal?.throwIfAborted();
+          fill();
+          let batch: Batch | undefined;
+          if (ahead.length > 0) {
+            batch = await untilAborted(ahead[0].batch(), signal);
+            ahead.shift();
+            fill(); // before the consumer is busy with this one
+          } else {
+            const started = performance.now();
+            batch = await maker.make(seed, planned(next++));
+            workers.spent(performance.now() - started);
+          }
+          if (batch) yield batch;
+        }
+      } finally {
+        for (const begun of ahead) begun.cancel();
       }
     },
     async preload(onProgress) {
-      if (!cacheImages) return;
-      for (let from = 0; from < examples.length; from += 32) {
+      for (let from = 0; from < examples.length && cache.open; from += 32) {
+        interruptSignal()?.throwIfAborted();
         const part = examples.slice(from, from + 32).map((_, i) => from + i);
-        await Promise.all(part.map(load));
+        await maker.read(part, workers.threads());
         onProgress?.(from + part.length, examples.length);
       }
+    },
+    async close() {
+      cache.clear();
+      await workers.close();
     },
   };
 }
 
-/** Writes `(value - mean) / std` by a table a channel. */
-function normaliser(
-  mean: readonly [number, number, number],
-  std: readonly [number, number, number],
-): (source: Uint8Array, target: Float32Array, offset: number) => void {
-  const tables = mean.map((m, c) => Float32Array.from({ length: 256 }, (_, value) => (value - m) / std[c]));
-  const [r, g, b] = tables;
-  return (source, target, offset) => {
-    for (let i = 0, t = offset; i < source.length; i += 3, t += 3) {
-      target[t] = r[source[i]];
-      target[t + 1] = g[source[i + 1]];
-      target[t + 2] = b[source[i + 2]];
-    }
-  };
-}
-
-/** Boxes are in the annotation's pixels: an image of another size would silently misplace them. */
-function checkSize(image: RgbImage, example: Example, name: string): void {
-  if (image.width === example.width && image.height === example.height) return;
-  throw new Error(
-    `${name}, image ${example.id}: it is ${image.width} x ${image.height}, its annotation says ` +
-      `${example.width} x ${example.height}. Mend the annotation's size, or the image.`,
-  );
-}
-
-function hasArea([x1, y1, x2, y2]: Box): boolean {
-  return x2 > x1 && y2 > y1;
+/** Settles as the promise does, or rejects when the user presses the stop button. */
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop!);
+  }
 }
 
 /**
