@@ -22,7 +22,8 @@ export type Predictions = Readonly<Record<string, tf.Tensor>>;
  * `Options` are what its `detect` takes.
  */
 export interface Detector<Options extends DetectionOptions = DetectionOptions> {
-  readonly model: Module;
+  /** The network; `forward` makes its raw predictions. */
+  readonly model: Module & { forward(images: tf.Tensor4D, context: ForwardContext): unknown };
   /** Size in pixels of the images that it takes. */
   readonly inputSize: { readonly width: number; readonly height: number };
   /** Number of classes, without a background. */

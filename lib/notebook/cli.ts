@@ -50,6 +50,10 @@ const commands: Record<string, Command> = {
     help: 'download VOC or COCO, or look through a folder of your own (npm run data -- --help)',
     run: async (words) => (await load<DataModule>('data/download/command')).dataCommand(words),
   },
+  train: {
+    help: 'train a small detector on images of your own or the shipped ones (npm run train -- --help)',
+    run: async (words) => (await load<TrainModule>('runs/command')).trainCommand(words),
+  },
   bench: {
     help: 'measure the backend (npm run bench -- --help)',
     run: async (words) => (await load<BenchModule>('bench/main')).benchCommand(words),
@@ -70,6 +74,9 @@ interface ScenesModule {
 }
 interface DataModule {
   dataCommand: (words: string[]) => Promise<number>;
+}
+interface TrainModule {
+  trainCommand: (words: string[]) => Promise<number>;
 }
 interface BenchModule {
   benchCommand: (words: string[]) => Promise<number>;
