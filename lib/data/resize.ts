@@ -67,36 +67,42 @@ function linesOf({ start, weights, count }: Taps, size: number): [number, number
 }
 
 /** Rows first into floats, then columns, rounding once, halves up. */
-function resampleFloat(image: RgbImage, across: Taps, down: Taps): RgbImage {
+function resampleFloat(
+  { data: pixels, width: from, height: lines }: RgbImage,
+  across: Taps,
+  down: Taps,
+): RgbImage {
   const [width, height] = [across.start.length, down.start.length];
-  const [first, end] = linesOf(down, image.height);
+  const [first, end] = linesOf(down, lines);
   const stride = width * 3;
   const middle = new Float32Array((end - first) * stride);
+  const { start, weights, count } = across;
+  let target = 0;
   for (let y = first; y < end; y++) {
-    const row = y * image.width * 3;
+    const row = y * from * 3;
     for (let x = 0; x < width; x++) {
       let r = 0;
       let g = 0;
       let b = 0;
-      let source = row + across.start[x] * 3;
-      for (let k = 0, w = x * across.count; k < across.count; k++, w++) {
-        const weight = across.weights[w];
+      let source = row + start[x] * 3;
+      for (let k = 0, w = x * count; k < count; k++, w++) {
+        const weight = weights[w];
         if (weight === 0) break;
-        r += weight * image.data[source++];
-        g += weight * image.data[source++];
-        b += weight * image.data[source++];
+        r += weight * pixels[source++];
+        g += weight * pixels[source++];
+        b += weight * pixels[source++];
       }
-      const target = (y - first) * stride + x * 3;
-      middle[target] = r;
-      middle[target + 1] = g;
-      middle[target + 2] = b;
+      middle[target++] = r;
+      middle[target++] = g;
+      middle[target++] = b;
     }
   }
   const data = new Uint8Array(height * stride);
   for (let y = 0; y < height; y++) {
+    const top = (down.start[y] - first) * stride;
     for (let i = 0; i < stride; i++) {
       let sum = 0.5;
-      let source = (down.start[y] - first) * stride + i;
+      let source = top + i;
       for (let k = 0, w = y * down.count; k < down.count; k++, w++, source += stride) {
         const weight = down.weights[w];
         if (weight === 0) break;
@@ -112,46 +118,52 @@ function resampleFloat(image: RgbImage, across: Taps, down: Taps): RgbImage {
 const fixedBits = 22;
 const fixedHalf = 1 << (fixedBits - 1);
 
-function resampleFixed(image: RgbImage, across: Taps, down: Taps): RgbImage {
+function resampleFixed(
+  { data: pixels, width: from, height: lines }: RgbImage,
+  across: Taps,
+  down: Taps,
+): RgbImage {
   const [width, height] = [across.start.length, down.start.length];
-  const [first, end] = linesOf(down, image.height);
+  const [first, end] = linesOf(down, lines);
   const stride = width * 3;
   const middle = new Uint8Array((end - first) * stride);
-  const weightsAcross = Int32Array.from(across.weights, (weight) =>
-    Math.floor(weight * 2 ** fixedBits + 0.5),
-  );
+  const { start, count } = across;
+  const inUnits = (weights: Float64Array): Int32Array =>
+    Int32Array.from(weights, (weight) => Math.floor(weight * 2 ** fixedBits + 0.5));
+  const weights = inUnits(across.weights);
+  let target = 0;
   for (let y = first; y < end; y++) {
-    const row = y * image.width * 3;
+    const row = y * from * 3;
     for (let x = 0; x < width; x++) {
       let r = fixedHalf;
       let g = fixedHalf;
       let b = fixedHalf;
-      const source = row + across.start[x] * 3;
-      for (let k = 0, w = x * across.count; k < across.count; k++, w++) {
-        const weight = weightsAcross[w];
+      let source = row + start[x] * 3;
+      for (let k = 0, w = x * count; k < count; k++, w++, source += 3) {
+        // Weights are 0 at either end only; there the source may lie outside.
+        const weight = weights[w];
         if (weight === 0) continue;
-        r += weight * image.data[source + k * 3];
-        g += weight * image.data[source + k * 3 + 1];
-        b += weight * image.data[source + k * 3 + 2];
+        r += Math.imul(weight, pixels[source]);
+        g += Math.imul(weight, pixels[source + 1]);
+        b += Math.imul(weight, pixels[source + 2]);
       }
-      const target = (y - first) * stride + x * 3;
-      middle[target] = r >> fixedBits;
-      middle[target + 1] = g >> fixedBits;
-      middle[target + 2] = b >> fixedBits;
+      middle[target++] = r >> fixedBits;
+      middle[target++] = g >> fixedBits;
+      middle[target++] = b >> fixedBits;
     }
   }
   const data = new Uint8Array(height * stride);
-  const weightsDown = Int32Array.from(down.weights, (weight) => Math.floor(weight * 2 ** fixedBits + 0.5));
+  const weightsDown = inUnits(down.weights);
+  const sums = new Int32Array(stride);
   for (let y = 0; y < height; y++) {
-    const from = (down.start[y] - first) * stride;
-    for (let i = 0; i < stride; i++) {
-      let sum = fixedHalf;
-      for (let k = 0, w = y * down.count; k < down.count; k++, w++) {
-        const weight = weightsDown[w];
-        if (weight !== 0) sum += weight * middle[from + k * stride + i];
-      }
-      data[y * stride + i] = sum >> fixedBits;
+    sums.fill(fixedHalf);
+    for (let k = 0; k < down.count; k++) {
+      const weight = weightsDown[y * down.count + k];
+      if (weight === 0) continue;
+      const line = (down.start[y] - first + k) * stride;
+      for (let i = 0; i < stride; i++) sums[i] += Math.imul(weight, middle[line + i]);
     }
+    for (let i = 0; i < stride; i++) data[y * stride + i] = sums[i] >> fixedBits;
   }
   return { width, height, data };
 }
