@@ -51,7 +51,7 @@ def anchors():
 
 
 def bilinear(image, size):
-    """Two taps an axis between pixel centres, rounded to bytes."""
+    """Two taps an axis between pixel centres."""
 
     def axis(values, count):
         at = np.clip((np.arange(size) + 0.5) * count / size - 0.5, 0, count - 1)
@@ -62,7 +62,7 @@ def bilinear(image, size):
 
     y = axis(image.astype(np.float64), image.shape[0])
     y = axis(y.swapaxes(0, 1), image.shape[1]).swapaxes(0, 1)
-    return np.floor(y + 0.5)
+    return y
 
 
 def iou(a, b):

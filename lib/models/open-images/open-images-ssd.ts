@@ -4,7 +4,6 @@
  */
 import type { AnchorSet } from '../../boxes/anchors';
 import type { Detection, GroundTruth } from '../../boxes/types';
-import { resizeImage } from '../../data/resize';
 import { letterbox, letterboxFit, type Fit, unfitBox } from '../../data/transforms/geometric';
 import type { RgbImage } from '../../data/types';
 import { encodeTargets, type MultiboxTargets, targetTensors } from '../../losses/multibox-targets';
@@ -155,9 +154,7 @@ export function createOpenImagesDetector(
       );
     },
     async detectImage(image, { fit = 'stretch', ...options } = {}) {
-      const { input, back } = fitted(image, fit);
-      const pixels = Float32Array.from(input.data, (value) => (value - 127.5) / 127.5);
-      const images = tf.tensor4d(pixels, [1, size, size, 3]);
+      const { images, back } = fitted(image, fit);
       try {
         const [found] = await detector.detect(images, options);
         return found.map((detection) => ({
@@ -174,14 +171,21 @@ export function createOpenImagesDetector(
   return detector;
 }
 
-function fitted(image: RgbImage, fit: 'stretch' | 'letterbox'): { input: RgbImage; back: Fit } {
+/** The picture as the network wants it, and the way back. */
+function fitted(image: RgbImage, fit: 'stretch' | 'letterbox'): { images: tf.Tensor4D; back: Fit } {
   const size = mobileNetSsdSize;
-  if (fit === 'letterbox') {
-    const sample = letterbox(size, size, [0, 0, 0])({ image, objects: [] }, createRandom(0));
-    return { input: sample.image, back: letterboxFit(image, size, size) };
-  }
-  const back = { scaleX: size / image.width, scaleY: size / image.height, offsetX: 0, offsetY: 0 };
-  return { input: resizeImage(image, size, size, 'bilinear'), back };
+  const { width, height } = image;
+  const boxed = fit === 'letterbox';
+  const source = boxed
+    ? letterbox(size, size, [0, 0, 0])({ image, objects: [] }, createRandom(0)).image
+    : image;
+  const images = tf.tidy(() => {
+    const pixels = tf.tensor4d(Float32Array.from(source.data), [1, source.height, source.width, 3]);
+    // Not rounded to bytes between, as on MediaPipe's GPU path.
+    return tf.image.resizeBilinear(pixels, [size, size], false, true).sub(127.5).div<tf.Tensor4D>(127.5);
+  });
+  const stretched = { scaleX: size / width, scaleY: size / height, offsetX: 0, offsetY: 0 };
+  return { images, back: boxed ? letterboxFit(image, size, size) : stretched };
 }
 
 /** A box that reached into the bars of a letterbox ends at the picture. */
