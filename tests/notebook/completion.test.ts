@@ -179,8 +179,9 @@ describe('arguments', () => {
     expect(found.items[0]).toEqual({
       text: 'batches',
       type: 'property',
-      signature: 'AsyncIterable<Batch>',
-      documentation: 'Batches without end, or at least `steps` of them.',
+      signature: 'BatchSource<Batch>',
+      documentation:
+        'A loader, a function that gives the batches from a number on, or batches without end (at least `steps` times `accumulate` of them).',
     });
     expect(asked.complete('trainSsd({ steps: 3, s| })').names[0]).toBe('schedule');
     expect(asked.complete('trainSsd({ steps: 3, s| })').names).not.toContain('steps');

@@ -170,6 +170,40 @@ describe('a run with checkpoints', () => {
   });
 });
 
+for (const backend of ['wasm', 'tensorflow']) {
+  describe(`saving, on ${backend}`, () => {
+    on(backend);
+
+    test('changes no number of the steps that follow, and neither does evaluating', async () => {
+      const results = [];
+      for (const more of [
+        {},
+        { checkpoint: { folder, everySteps: 1 }, evaluate: { everySteps: 2, run: () => ({ x: 1 }) } },
+      ]) {
+        const model = new Line();
+        const random = new RandomStream(7);
+        const { loss } = lineRun(model);
+        const { logs } = await train(
+          lineRun(model, {
+            ...more,
+            random,
+            gradientChange: true,
+            average: { decay: 0.5 },
+            accumulate: 2,
+            loss: (inputs, context) => {
+              const { total, parts } = loss(inputs, context);
+              return { total: total.mul(context.random!.uniform([])) as tf.Scalar, parts };
+            },
+          }),
+        );
+        results.push([timeless(logs), model.values()]);
+        for (const thing of [model, random]) thing.dispose();
+      }
+      expect(results[1]).toEqual(results[0]);
+    });
+  });
+}
+
 describe('what a checkpoint holds', () => {
   on('wasm');
 
