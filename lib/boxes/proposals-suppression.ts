@@ -25,11 +25,11 @@ interface Attributes {
 }
 type Arguments = KernelArguments<{ boxes: tf.Tensor4D; scores: tf.Tensor3D }, Attributes>;
 
-/** The kernel of `cpu` and `wasm`: `[B, maxOutput, 6]`, corners, score and 1, or six zeros where fewer boxes are left. */
+/** The kernel of `cpu` and `wasm`: `[B, maxOutput, 5]`, corners and 1, or five zeros where fewer boxes are left. */
 function onHeap({ inputs, attrs, backend }: Arguments): tf.TensorInfo {
   const [batch, groups, count] = inputs.scores.shape;
   const { iouThreshold, maxOutput } = attrs;
-  const out = backend.makeOutput([batch, maxOutput, 6], 'float32');
+  const out = backend.makeOutput([batch, maxOutput, 5], 'float32');
   const boxes = backend.typedArrayFromHeap(inputs.boxes) as Float32Array;
   const scores = backend.typedArrayFromHeap(inputs.scores) as Float32Array;
   const values = (backend.typedArrayFromHeap(out) as Float32Array).fill(0);
@@ -49,10 +49,9 @@ function onHeap({ inputs, attrs, backend }: Arguments): tf.TensorInfo {
       maxOutput,
     );
     best.forEach((k, rank) => {
-      const at = (b * maxOutput + rank) * 6;
+      const at = (b * maxOutput + rank) * 5;
       values.set(boxes.subarray(4 * kept[k], 4 * kept[k] + 4), at);
-      values[at + 4] = scores[kept[k]];
-      values[at + 5] = 1;
+      values[at + 4] = 1;
     });
   }
   return out;
@@ -60,27 +59,34 @@ function onHeap({ inputs, attrs, backend }: Arguments): tf.TensorInfo {
 
 function byTensorFlow(boxes: tf.Tensor4D, scores: tf.Tensor3D, attrs: Attributes): tf.Tensor {
   const limit = tf.scalar(attrs.maxOutput, 'int32');
-  const [kept, keptScores, , counts] = runOp(
+  // The op sorts empty places, which score -1, among the boxes: every score is made positive, in the same order.
+  const positive = tf.where(
+    tf.greater(scores, 0),
+    tf.add(scores, 1),
+    tf.div(1, tf.sub(1, tf.minimum(scores, 0))),
+  );
+  const present = tf.where(tf.greater(scores, absentScore), positive, tf.zerosLike(scores));
+  const [kept, , , counts] = runOp(
     'CombinedNonMaxSuppression',
     { pad_per_class: false, clip_boxes: false },
     [
       tf.transpose(boxes, [0, 2, 1, 3]),
-      tf.transpose(scores, [0, 2, 1]),
+      tf.transpose(present, [0, 2, 1]),
       limit,
       limit,
       tf.scalar(attrs.iouThreshold),
-      tf.scalar(absentScore),
+      tf.scalar(0),
     ],
     4,
   );
   const ranks = tf.range(0, attrs.maxOutput, 1, 'int32').expandDims(0);
   const valid = tf.cast(tf.less(ranks, counts.expandDims(1)), 'float32');
-  return tf.concat([kept, keptScores.expandDims(2), valid.expandDims(2)], 2);
+  return tf.concat([kept, valid.expandDims(2)], 2);
 }
 
 /**
- * Suppression in which only boxes of one group of one image suppress each other, then the best of all groups: `[B, maxOutput, 6]`, a row
- * the corners, the score, and 1; highest score first, and rows of zeros where fewer boxes are left. IoU is rounded as torchvision's.
+ * Suppression in which only boxes of one group of one image suppress each other, then the best of all groups: `[B, maxOutput, 5]`, a row
+ * the corners and 1; highest score first, and rows of zeros where fewer boxes are left. IoU is rounded as torchvision's.
  *
  * Not to be differentiated: call it inside `withoutGradient`. Boxes with equal scores come in the order of group and index on `cpu` and
  * `wasm`, in any order on `tensorflow`. The caller disposes the result.

@@ -106,7 +106,7 @@ export function selectProposals(
       logits,
       deltas,
     );
-    const [boxes, , valid] = tf.split(packed, [4, 1, 1], 2);
+    const [boxes, valid] = tf.split(packed, [4, 1], 2);
     return { boxes: boxes as tf.Tensor3D, valid: tf.squeeze(valid, [2]) };
   });
 }
