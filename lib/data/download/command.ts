@@ -297,6 +297,7 @@ class ProgressLines {
   private progress: Progress | undefined;
   private base = 0;
   private last = 0;
+  private rest: number | undefined;
 
   tell({ archive, stage, done, total }: FetchProgress): void {
     const key = `${archive}/${stage}`;
@@ -308,8 +309,8 @@ class ProgressLines {
       this.base = stage === 'download' && !again ? done : 0;
       const verb = { download: 'downloading', check: 'checking', unpack: 'unpacking' }[stage];
       const from = this.base > 5e6 ? ` (from ${formatSize(this.base)} on)` : '';
-      const rest = total === undefined ? undefined : Math.max(0.1, megabytes(total - this.base));
-      this.progress = createProgress({ label: `${verb} ${archive}${from}`, total: rest, unit: 'MB' });
+      this.rest = total === undefined ? undefined : Math.max(0.1, megabytes(total - this.base));
+      this.progress = createProgress({ label: `${verb} ${archive}${from}`, total: this.rest, unit: 'MB' });
     }
     this.last = done;
     this.progress?.update({ step: megabytes(done - this.base) });
@@ -321,8 +322,11 @@ class ProgressLines {
   }
 
   end(finished: boolean): void {
-    if (finished) this.progress?.done();
-    else if (this.progress) this.clear();
+    if (finished) {
+      // How much there is to unpack is known roughly: what is done is not to look half done.
+      if (this.rest !== undefined) this.progress?.update({ step: this.rest });
+      this.progress?.done();
+    } else if (this.progress) this.clear();
     this.progress = undefined;
     this.key = '';
   }

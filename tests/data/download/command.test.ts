@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { dataCommand, type DataCommandOptions } from '../../../lib/data/download/command';
+import { fetchDataset } from '../../../lib/data/download/fetch-dataset';
 import { encodeJpeg } from '../../../lib/data/jpeg-encode';
-import { buildLibrary, entry } from '../../notebook/helpers';
+import { buildLibrary, entry, projectRoot } from '../../notebook/helpers';
 import { temporaryFolder } from '../temporary';
+import { tarBytes } from './archives';
 import { loopback } from './loopback';
 import { serveArchives, tinyCoco, tinyVoc } from './tiny-datasets';
 
@@ -251,6 +254,55 @@ describe('the program', () => {
       expect(second.code).toBe(130);
       expect(ranges).toEqual([undefined, 'bytes=100000-']);
       expect(fs.statSync(part).size).toBe(200_000);
+    },
+  );
+
+  test(
+    'kill -9 at any moment: the list of a split is there only when all of it is, and the next call makes it whole',
+    { timeout: 120_000 },
+    async () => {
+      const names = Array.from({ length: 800 }, (_, i) => `VOCdevkit/VOC2007/JPEGImages/${i}.jpg`);
+      const list = 'VOCdevkit/VOC2007/ImageSets/Main/trainval.txt';
+      const bytes = tarBytes([
+        { name: list, content: 'the list comes first in the archive' },
+        ...names.map((name) => ({ name, content: name })),
+      ]);
+      const [one] = tinyVoc().dataset.archives;
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const archive = { ...one, sha256, size: bytes.length, unpacked: bytes.length };
+      const dataset = { ...tinyVoc().dataset, archives: [archive] };
+      const from = temporaryFolder();
+      fs.writeFileSync(path.join(from, archive.file), bytes);
+      const to = temporaryFolder();
+      const options = { to, from, splits: ['trainval'] };
+      const script =
+        `require(${JSON.stringify(path.join(projectRoot, 'dist/data/download/fetch-dataset.js'))})` +
+        `.fetchDataset(${JSON.stringify(dataset)}, ${JSON.stringify(options)})`;
+      const images = (folder: string): number => {
+        try {
+          return fs.readdirSync(path.join(folder, 'VOCdevkit/VOC2007/JPEGImages')).length;
+        } catch {
+          return 0;
+        }
+      };
+      for (const moment of [1, 400, 800]) {
+        // Images of an earlier time are there: files are moved one by one.
+        if (moment > 1) fs.mkdirSync(path.join(to, 'VOCdevkit/VOC2007/JPEGImages'), { recursive: true });
+        const child = spawn(process.execPath, ['-e', script], { stdio: 'ignore' });
+        const ended = new Promise((resolve) => child.on('exit', resolve));
+        while (child.exitCode === null && images(path.join(to, '.unpacking')) < moment)
+          await new Promise((resolve) => setTimeout(resolve, 3));
+        // Within the moving.
+        while (moment === 800 && child.exitCode === null && images(to) < 100)
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        child.kill('SIGKILL');
+        await ended;
+        if (fs.existsSync(path.join(to, list))) expect(images(to)).toBe(800);
+      }
+      await fetchDataset(dataset, options);
+      expect(images(to)).toBe(800);
+      for (const name of names) expect(fs.readFileSync(path.join(to, name), 'utf8')).toBe(name);
+      expect(fs.readdirSync(to).sort()).toEqual(['.tinyvoc.json', 'VOCdevkit']);
     },
   );
 });
