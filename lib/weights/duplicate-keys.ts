@@ -1,4 +1,19 @@
-/** Keys that a JSON text repeats: `JSON.parse` silently takes the last one. */
+/** What `JSON.parse` takes without a word: keys that are repeated, of which the last one counts, and nesting of any depth. */
+
+/**
+ * @param json any text.
+ * @throws RangeError where objects and arrays are nested deeper than `most`.
+ */
+export function checkDepth(json: string, most: number): void {
+  let depth = 0;
+  for (let i = 0; i < json.length; i++) {
+    const letter = json[i];
+    if (letter === '"') i = stringEnd(json, i);
+    else if (letter === '{' || letter === '[') {
+      if (++depth > most) throw new RangeError(`it is nested more than ${most} deep`);
+    } else if (letter === '}' || letter === ']') depth--;
+  }
+}
 
 /**
  * The first key that an object of `json` has twice, as `outer.inner`, or `undefined`.
@@ -39,6 +54,6 @@ export function duplicateKey(json: string): string | undefined {
 /** Where the string that begins at `start` has its closing quote. */
 function stringEnd(json: string, start: number): number {
   let i = start + 1;
-  while (json[i] !== '"') i += json[i] === '\\' ? 2 : 1;
+  while (i < json.length && json[i] !== '"') i += json[i] === '\\' ? 2 : 1;
   return i;
 }

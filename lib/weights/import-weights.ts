@@ -65,13 +65,17 @@ export async function importWeights(
   weights: string | StateDict,
   options: Pick<LoadOptions, 'strict' | 'keep'> = {},
 ): Promise<ImportReport> {
-  const given = withoutWrapper(typeof weights === 'string' ? await readWeights(weights) : weights);
+  const given = withTodaysNames(
+    withoutWrapper(typeof weights === 'string' ? await readWeights(weights) : weights),
+  );
   const { strict = true, keep = () => false } = options;
   const own = ownNames(module);
   const names = new Set([...given.keys()].filter((name) => !isBatchCount(name)));
   const naming = weightNamings.find((candidate) => candidate.recognises(names));
   const familiar = [...names].filter((name) => own.all.has(name)).length;
-  if (familiar > 0 && (!naming || familiar === names.size)) {
+  // Our two-stage detectors and RetinaNet have torchvision's names.
+  const alike = own.whole && naming?.recognises(own.all) === true;
+  if (alike || (familiar > 0 && (!naming || familiar === names.size))) {
     const { missing, unexpected } = loadStateDict(module, given, options);
     const loaded =
       own.variables.length - missing.length - own.variables.filter(({ name }) => keep(name)).length;
@@ -189,4 +193,18 @@ function withoutWrapper(weights: StateDict): StateDict {
   return wrapper === undefined
     ? weights
     : withoutWrapper(new Map([...weights].map(([name, tensor]) => [name.slice(wrapper.length), tensor])));
+}
+
+/** Files that torchvision published before its version 0.13 have other names in pyramids and heads; its detectors translate them, too. */
+function withTodaysNames(weights: StateDict): StateDict {
+  if (!weights.has('backbone.body.conv1.weight')) return weights;
+  const today = (name: string): string =>
+    name
+      .replace(/^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$/, '$1.0.$2')
+      .replace(/^rpn\.head\.conv\.(weight|bias)$/, 'rpn.head.conv.0.0.$1')
+      .replace(
+        /^(head\.(?:classification|regression)_head\.conv)\.(\d+)\.(weight|bias)$/,
+        (_, head: string, number: string, field: string) => `${head}.${Number(number) / 2}.0.${field}`,
+      );
+  return new Map([...weights].map(([name, tensor]) => [today(name), tensor]));
 }

@@ -1,5 +1,6 @@
 /** Saying how a network and the weights for it differ. */
 import { nearest } from '../tensor/nearest';
+import { printable } from './checks';
 
 /** A tensor's name in the network and where the weights come from; `undefined` where they have no name for it. */
 export interface NamePair {
@@ -25,6 +26,9 @@ export interface Mismatch {
 /** Names that are compared with others at most: comparing takes the square of it. */
 const compared = 200;
 
+/** Names of a file that are listed at most: more than any network has. */
+const listed = 10_000;
+
 /** Every difference, a line each, with what could mend it. */
 export function describeMismatch({ missing, unexpected, misshaped, total }: Mismatch): string {
   const lines: string[] = [];
@@ -38,7 +42,8 @@ export function describeMismatch({ missing, unexpected, misshaped, total }: Mism
   }
   if (unexpected.length > 0) {
     lines.push(`unexpected in the weights (${unexpected.length}):`);
-    lines.push(...unexpected.map((pair) => `  ${both(pair)}`));
+    lines.push(...unexpected.slice(0, listed).map((pair) => `  ${both(pair)}`));
+    if (unexpected.length > listed) lines.push(`  and ${unexpected.length - listed} more`);
   }
   if (misshaped.length > 0) {
     lines.push(`of another shape (${misshaped.length}), in PyTorch's order of dimensions:`);
@@ -55,7 +60,7 @@ export function describeMismatch({ missing, unexpected, misshaped, total }: Mism
 /** `backbone.conv1.weight, there conv1.weight`. */
 function both({ name, there }: NamePair): string {
   if (there === undefined) return `${name}, for which they have no name`;
-  return there === name ? name : `${name}, there ${there}`;
+  return printable(there === name ? name : `${name}, there ${there}`);
 }
 
 /** How to go on. */

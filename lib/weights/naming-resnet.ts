@@ -20,7 +20,12 @@ export const torchvisionResNet: WeightNaming = {
 export const torchvisionDetectorResNet: WeightNaming = {
   name: 'torchvision/detection-resnet',
   recognises: (names) => names.has('backbone.body.conv1.weight'),
-  namer: () => byRules([[/^backbone\./, 'backbone.body.']]),
+  // A trunk with its pyramid has these names itself.
+  namer: () =>
+    byRules([
+      [/^backbone\.(?=body\.|fpn\.)/, 'backbone.'],
+      [/^backbone\./, 'backbone.body.'],
+    ]),
   isTrunk: (name) => name.startsWith('backbone.body.'),
   trunkOnly: true,
 };

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs/promises';
 import { readBytes } from './atomic-file';
-import { isReservedName, sizeOfShape } from './checks';
+import { isReservedName, printable, sizeOfShape } from './checks';
 import { formatOf } from './dtypes';
 import type { HostTensor } from './host-tensor';
 import { reading, readValues, someNames } from './reading';
@@ -52,6 +52,7 @@ export async function openPth(file: string, options: OpenPthOptions = {}): Promi
         begin: storages(located.storage.key, located.storage.bytes) + located.first,
       });
     }
+    checkTotal(tensors, size);
     return {
       tensors,
       metadata: {},
@@ -60,7 +61,18 @@ export async function openPth(file: string, options: OpenPthOptions = {}): Promi
     };
   } catch (error) {
     await handle.close();
-    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${file}: ${printable((error as Error).message)}`, { cause: error });
+  }
+}
+
+/** Tensors may share a storage, as tied weights do; a file of a megabyte that unfolds to terabytes is none of a network. */
+function checkTotal(tensors: ReadonlyMap<string, TensorInfo>, fileSize: number): void {
+  const total = [...tensors.values()].reduce((sum, { shape }) => sum + 4 * (sizeOfShape(shape) ?? 0), 0);
+  const most = 64 * fileSize;
+  if (total > most) {
+    throw new RangeError(
+      `its tensors share their storages so often that they take ${total} bytes of memory, from a file of ${fileSize}; the limit is 64 times as many`,
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 /** Reading single tensors from an open file. */
 import type fs from 'node:fs/promises';
 import { readBytes } from './atomic-file';
-import { sizeOfShape } from './checks';
+import { printable, sizeOfShape } from './checks';
 import { formatOf, readableDtypes } from './dtypes';
 import type { HostTensor } from './host-tensor';
 import type { TensorInfo, WeightFile } from './weight-file';
@@ -48,11 +48,15 @@ export function reading<Info extends TensorInfo>(
   const read = async (name: string): Promise<HostTensor> => {
     const info = tensors.get(name);
     if (!info)
-      throw new RangeError(`${file}: there is no tensor "${name}"; it has ${someNames([...tensors.keys()])}`);
+      throw new RangeError(
+        `${file}: ${printable(`there is no tensor "${name}"; it has ${someNames([...tensors.keys()])}`)}`,
+      );
     try {
       return await readOne(info);
     } catch (error) {
-      throw new Error(`${file}: tensor "${name}": ${(error as Error).message}`, { cause: error });
+      throw new Error(`${file}: ${printable(`tensor "${name}": ${(error as Error).message}`)}`, {
+        cause: error,
+      });
     }
   };
   return {

@@ -3,8 +3,8 @@
  * header, a JSON object that gives each tensor's format, shape and place. It comes from strangers: everything is checked before
  * anything is believed.
  */
-import { isReservedName, sizeOfShape } from './checks';
-import { duplicateKey } from './duplicate-keys';
+import { isReservedName, isText, sizeOfShape } from './checks';
+import { checkDepth, duplicateKey } from './duplicate-keys';
 import { formatOf, readableDtypes } from './dtypes';
 
 /** One tensor of a file, as the header describes it. */
@@ -67,12 +67,16 @@ export function parseHeader(bytes: Uint8Array, fileSize: number): SafetensorsHea
   return { entries: new Map(found), metadata };
 }
 
+/** The header, a tensor, its shape. Metadata are no deeper. */
+const deepest = 3;
+
 function parseObject(bytes: Uint8Array): Record<string, unknown> {
   if (bytes[0] !== 0x7b) throw new SyntaxError('the header does not begin with "{"');
   let text: string;
   let value: unknown;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    checkDepth(text, deepest);
     value = JSON.parse(text);
   } catch (error) {
     throw new SyntaxError(`the header is no JSON in UTF-8: ${(error as Error).message}`);
@@ -95,6 +99,7 @@ function checkedMetadata(value: unknown): Readonly<Record<string, string>> {
     if (typeof text !== 'string') {
       throw new TypeError(`the metadata "${key}" is ${JSON.stringify(text)}; metadata are texts`);
     }
+    if (!isText(text)) throw new RangeError(`the metadata "${key}" are no text that UTF-8 has`);
     if (isReservedName(key)) throw new RangeError(`the metadata have "${key}", which is no key for them`);
   }
   return value as Record<string, string>;

@@ -1,7 +1,7 @@
 /** Tensors in safetensors files, both ways: what PyTorch, NumPy and others write opens here, and what is written here opens there. */
 import fs from 'node:fs/promises';
 import { readBytes, writeAtomically, writeBytes } from './atomic-file';
-import { isReservedName, sizeOfShape } from './checks';
+import { isReservedName, isText, printable, sizeOfShape } from './checks';
 import type { StateDict } from './host-tensor';
 import { reading, readValues } from './reading';
 import { headerLength, maximumHeader, parseHeader } from './safetensors-header';
@@ -27,7 +27,7 @@ export async function writeSafetensors(
   const header: [string, unknown][] = [];
   const { metadata = {} } = options;
   for (const [key, text] of Object.entries(metadata)) {
-    if (typeof text !== 'string' || isReservedName(key)) {
+    if (typeof text !== 'string' || !isText(text) || isReservedName(key)) {
       throw new TypeError(
         `writeSafetensors: ${file}: metadata are texts, but "${key}" is ${JSON.stringify(text)}`,
       );
@@ -38,7 +38,7 @@ export async function writeSafetensors(
   for (const name of names) {
     const { shape, values } = tensors.get(name)!;
     if (isReservedName(name))
-      throw new RangeError(`writeSafetensors: ${file}: a tensor can't be called "${name}"`);
+      throw new RangeError(printable(`writeSafetensors: ${file}: a tensor can't be called "${name}"`));
     if (sizeOfShape(shape) !== values.length) {
       throw new RangeError(
         `writeSafetensors: ${file}: tensor "${name}" has the shape [${shape.join(', ')}] and ${values.length} values`,
@@ -70,7 +70,7 @@ export async function writeSafetensors(
 
 /**
  * Opens a safetensors file and checks its header. Only the header is read until tensors are asked for.
- * @throws naming the file and the tensor, for a header that is damaged or hostile: longer than the file or 100 MB, no JSON, names twice,
+ * @throws naming the file and the tensor, for a header that is damaged or hostile: longer than the file or 100 MB, no JSON, nested deeper than the format is, names twice,
  *   unknown formats, impossible shapes, offsets outside the file, overlaps, gaps.
  */
 export async function openSafetensors(file: string): Promise<WeightFile> {
@@ -91,7 +91,7 @@ export async function openSafetensors(file: string): Promise<WeightFile> {
     };
   } catch (error) {
     await handle.close();
-    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${file}: ${printable((error as Error).message)}`, { cause: error });
   }
 }
 

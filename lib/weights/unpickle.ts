@@ -28,8 +28,15 @@ export class PickleTruncated extends RangeError {
   }
 }
 
-/** Bits that Python's integers may have here; one with megabytes of digits is no number of a checkpoint. */
+/** Bytes that Python's integers may have here; one with megabytes of digits is no number of a checkpoint. */
 const longestInteger = 32;
+
+/**
+ * A checkpoint of thousands of tensors takes some hundred thousand instructions. Without bounds a pickle of a few megabytes could fill the
+ * memory with empty dictionaries, or keep the reader busy for hours.
+ */
+const mostInstructions = 10_000_000;
+const mostContainers = 1_000_000;
 
 /**
  * Reads the pickle that begins at `start`.
@@ -47,6 +54,10 @@ export function unpickle(
   const marks: number[] = [];
   const memo = new Map<number, PickleValue>();
   let at = start;
+  let instructions = 0;
+  let containers = 0;
+  /** Values that calls were given: each can be named by two bytes, however long it is. */
+  let handed = 0;
 
   const take = (length: number): number => {
     if (at + length > bytes.length) throw new PickleTruncated();
@@ -65,6 +76,20 @@ export function unpickle(
   const pop = (): PickleValue => {
     if (stack.length <= (marks[marks.length - 1] ?? 0)) throw damaged('its stack is empty');
     return stack.pop() as PickleValue;
+  };
+  const made = <T extends PickleValue>(container: T): T => {
+    if (++containers > mostContainers)
+      throw damaged(`more than ${mostContainers} lists and dictionaries; no checkpoint has so many`);
+    return container;
+  };
+  const call = (callee: PickledName, args: PickleValue[]): PickleValue => {
+    handed += args.reduce<number>((sum, value) => sum + 1 + (Array.isArray(value) ? value.length : 0), 0);
+    if (handed > 4 * bytes.length) throw damaged('it copies the same values again and again');
+    return made(world.functions.get(callee.name)!(args));
+  };
+  const remember = (index: number): void => {
+    if (memo.size >= mostContainers && !memo.has(index)) throw damaged('it remembers too much');
+    memo.set(index, top());
   };
   const top = (): PickleValue => {
     if (stack.length === 0) throw damaged('its stack is empty');
@@ -109,6 +134,8 @@ export function unpickle(
 
   for (;;) {
     const opcode = bytes[take(1)];
+    if (++instructions > mostInstructions)
+      throw damaged(`more than ${mostInstructions} instructions; no checkpoint has so many`);
     switch (opcode) {
       case 0x80: // PROTO
         if (bytes[take(1)] > 5) throw damaged(`protocol ${bytes[at - 1]} is unknown`);
@@ -159,10 +186,10 @@ export function unpickle(
         break;
       case 0x5d: // EMPTY_LIST
       case 0x29: // EMPTY_TUPLE
-        stack.push([]);
+        stack.push(made([]));
         break;
       case 0x7d: // EMPTY_DICT
-        stack.push(new Map());
+        stack.push(made(new Map()));
         break;
       case 0x61: {
         // APPEND
@@ -177,12 +204,12 @@ export function unpickle(
         break;
       }
       case 0x74: // TUPLE
-        stack.push(popMark());
+        stack.push(made(popMark()));
         break;
       case 0x85: // TUPLE1, TUPLE2, TUPLE3
       case 0x86:
       case 0x87:
-        stack.push(tuple(opcode - 0x84));
+        stack.push(made(tuple(opcode - 0x84)));
         break;
       case 0x73: {
         // SETITEM
@@ -197,13 +224,13 @@ export function unpickle(
         break;
       }
       case 0x71: // BINPUT
-        memo.set(bytes[take(1)], top());
+        remember(bytes[take(1)]);
         break;
       case 0x72: // LONG_BINPUT
-        memo.set(view.getUint32(take(4), true), top());
+        remember(view.getUint32(take(4), true));
         break;
       case 0x94: // MEMOIZE
-        memo.set(memo.size, top());
+        remember(memo.size);
         break;
       case 0x68: // BINGET
         stack.push(recall(bytes[take(1)]));
@@ -229,7 +256,7 @@ export function unpickle(
         const [callee, args] = tuple(2);
         if (!(callee instanceof PickledName) || !Array.isArray(args))
           throw damaged('a call of what is no function');
-        stack.push(world.functions.get(callee.name)!(args));
+        stack.push(call(callee, args));
         break;
       }
       case 0x62: // BUILD: attributes, which a dictionary of tensors does not need

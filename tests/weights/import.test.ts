@@ -5,9 +5,11 @@ import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   type Backbone,
+  BackboneWithFpn,
   buildClassifier,
   buildTorchClassifier,
   Classifier,
+  createRandom,
   EfficientNet,
   efficientNets,
   exportWeights,
@@ -15,9 +17,11 @@ import {
   importWeights,
   inference,
   type Module,
+  type Random,
   ResNet,
   resNet18,
   resNet50,
+  RetinaNet,
   ShuffleNetV2,
   Ssd,
   ssd300Config,
@@ -275,6 +279,52 @@ describe('a trunk', () => {
     expect(report).toMatchObject({ naming: 'ssd.pytorch/vgg16_reducedfc', loaded: 30, leftOut: [] });
     await expectSameState(trunk.backbone, whole.backbone);
     for (const net of [trunk, whole]) net.dispose();
+  });
+});
+
+describe('a detector that has torchvision’s names itself', () => {
+  const small = (random: Random): ResNet =>
+    new ResNet({ ...resNet18, widths: [4, 4, 8, 8], blocks: [1, 1, 1, 1] }, random);
+  /** The names of files from before torchvision 0.13. */
+  const old = (name: string): string =>
+    name
+      .replace(/(_blocks\.\d)\.0\./, '$1.')
+      .replace(
+        /(_head\.conv)\.(\d)\.0\./,
+        (_, head: string, index: string) => `${head}.${2 * Number(index)}.`,
+      );
+
+  test('takes whole files, of old names, too, and lists what lacks in the same words', async () => {
+    const config = { backbone: small, taps: [1, 2, 3], outChannels: 8, classes: 3 };
+    const [one, other] = [new RetinaNet(config, createRandom(1)), new RetinaNet(config, createRandom(2))];
+    const weights = await stateDict(one);
+    expect([...weights.keys()].filter((name) => old(name) !== name)).toHaveLength(12 + 16);
+    const report = await importWeights(other, renamed(weights, old));
+    expect(report).toMatchObject({ naming: 'detlab', loaded: weights.size, missing: [], unexpected: [] });
+    await expectSameState(other, one);
+    await expect(
+      importWeights(
+        other,
+        renamed(weights, (name) => (name === 'backbone.body.bn1.bias' ? undefined : name)),
+      ),
+    ).rejects.toThrow(/missing in the weights \(1\):\n {2}backbone\.body\.bn1\.bias\n/);
+    const trunk = small(createRandom(3));
+    expect((await importWeights(trunk, weights)).naming).toBe('torchvision/detection-resnet');
+    await expectSameState(trunk, one.backbone.body);
+    for (const net of [one, other, trunk]) net.dispose();
+  });
+
+  test('a trunk with its pyramid takes both from Faster R-CNN', async () => {
+    const net = new BackboneWithFpn({ backbone: (random) => new ResNet(resNet50, random) }, constantRandom);
+    const report = await importWeights(net, weightsOf('fasterrcnn_resnet50_fpn'));
+    expect(report).toMatchObject({
+      naming: 'torchvision/detection-resnet',
+      loaded: net.namedVariables().length,
+      missing: [],
+      unexpected: [],
+    });
+    expect(report.leftOut.every((name) => /^(rpn|roi_heads)\./.test(name))).toBe(true);
+    net.dispose();
   });
 });
 

@@ -118,7 +118,15 @@ const dictionary = (key: string, value: Buffer): Buffer => ops('}', text(key), v
 
 function crafted(data: Buffer, others: Record<string, Uint8Array> = {}): string {
   const file = path.join(folder, 'crafted.pth');
-  fs.writeFileSync(file, zip({ 'archive/data.pkl': data, 'archive/data/0': new Uint8Array(16), ...others }));
+  fs.writeFileSync(
+    file,
+    zip({
+      'archive/data.pkl': data,
+      'archive/data/0': new Uint8Array(16),
+      'archive/data/large': new Uint8Array(2 ** 16),
+      ...others,
+    }),
+  );
   return file;
 }
 
@@ -142,6 +150,11 @@ describe('a hostile or damaged checkpoint is refused, with the file and what it 
   const call = (module: string, attribute: string): Buffer =>
     ops(name(module, attribute), text('touch /tmp/owned'), TUPLE1, 'R');
   const four = storage('0', 4);
+  /** All of a member of 64 kB, remembered as 9. */
+  const large = ops(
+    tensor(storage('large', int32(2 ** 14)), 0, [int32(2 ** 14)], [1]),
+    Buffer.from([0x71, 9]),
+  );
   const cases: [what: string, data: Buffer, message: RegExp][] = [
     ['os.system', pickle(dictionary('a', call('os', 'system'))), /asks for os\.system.*nothing was run/],
     ['builtins.eval', pickle(dictionary('a', call('builtins', 'eval'))), /asks for builtins\.eval/],
@@ -237,6 +250,77 @@ describe('a hostile or damaged checkpoint is refused, with the file and what it 
       'an integer of many digits',
       pickle(Buffer.concat([Buffer.from([0x8a, 255]), Buffer.alloc(255)])),
       /integer of 255 bytes/,
+    ],
+    [
+      'posix.system by another module',
+      pickle(dictionary('a', call('posix', 'system'))),
+      /asks for posix\.system/,
+    ],
+    ['subprocess.Popen', pickle(dictionary('a', call('subprocess', 'Popen'))), /asks for subprocess\.Popen/],
+    ['getattr', pickle(dictionary('a', call('builtins', 'getattr'))), /asks for builtins\.getattr/],
+    [
+      'another function of a known module',
+      pickle(name('torch._utils', '_rebuild_sparse_tensor')),
+      /asks for torch\._utils\._rebuild_sparse/,
+    ],
+    ['torch.load inside', pickle(name('torch', 'load')), /asks for torch\.load/],
+    [
+      'a part of a known name',
+      pickle(name('torch', 'FloatStorage.from_buffer')),
+      /asks for torch\.FloatStorage\.from_buffer/,
+    ],
+    [
+      'a call of a name that the stack has as text',
+      pickle(text('os.system'), ')', 'R'),
+      /a call of what is no function/,
+    ],
+    [
+      'a name that paints the terminal',
+      pickle(name('\x1b[31mos', 'system')),
+      /asks for \\u001b\[31mos\.system/,
+    ],
+    [
+      'an object made by keywords',
+      pickle(name('torch', 'Size'), ')}', Buffer.from([0x92])),
+      /instruction 0x92/,
+    ],
+    ['an instance of the oldest kind', pickle('(ios\nsystem\n'), /instruction 0x69/],
+    ['lists without number', pickle(']'.repeat(1_000_001)), /more than 1000000 lists and dictionaries/],
+    [
+      'dictionaries without number',
+      pickle('}'.repeat(1_000_001)),
+      /more than 1000000 lists and dictionaries/,
+    ],
+    ['instructions without number', pickle('N0'.repeat(5_000_001)), /more than 10000000 instructions/],
+    [
+      'a memory without bounds',
+      pickle('N', Buffer.from(Array.from({ length: 1_000_001 }, () => 0x94))),
+      /it remembers too much/,
+    ],
+    [
+      'one list copied again and again',
+      pickle(
+        name('collections', 'OrderedDict'),
+        Buffer.from([0x71, 1]),
+        '0](',
+        ...Array.from({ length: 500 }, () => ops(1, 2, TUPLE2)),
+        'e',
+        Buffer.from([0x71, 0]),
+        '0',
+        ...Array.from({ length: 100 }, () => ops(Buffer.from([0x68, 1, 0x68, 0]), TUPLE1, 'R0')),
+      ),
+      /it copies the same values again and again/,
+    ],
+    [
+      'one storage unfolded again and again',
+      pickle(
+        '}(',
+        ...Array.from({ length: 100 }, (_, i) =>
+          ops(text(String(i)), i === 0 ? large : Buffer.from([0x68, 9])),
+        ),
+        'u',
+      ),
+      /share their storages so often/,
     ],
     ['a protocol of the future', Buffer.from([0x80, 9, 0x2e]), /protocol 9/],
   ];

@@ -202,6 +202,59 @@ describe('a hostile or damaged file is refused, with the file and the tensor nam
     ],
     ['a hole at the beginning', { a: entry('F32', [1], [4, 8]) }, 8, /4 bytes before tensor "a"/],
     ['bytes at the end', { a: ok }, 11, /the last 3 bytes belong to no tensor/],
+    [
+      'depths',
+      `{"a":${'['.repeat(100_000)}`,
+      0,
+      /the header is no JSON in UTF-8: it is nested more than 3 deep/,
+    ],
+    ['depths in the metadata', { __metadata__: { a: [[[[1]]]] } }, 0, /nested more than 3 deep/],
+    ['a text without an end', '{"a', 0, /the header is no JSON/],
+    [
+      'half a letter',
+      '{"\\ud800":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}',
+      4,
+      /called "\\ud800", which is no name/,
+    ],
+    [
+      'half a letter in the metadata',
+      '{"__metadata__":{"a":"\\udc00"}}',
+      0,
+      /metadata "a" are no text that UTF-8 has/,
+    ],
+    [
+      'many dimensions',
+      { a: entry('F32', Array(65).fill(1), [0, 4]) },
+      4,
+      /tensor "a" has the impossible shape \[1,1,/,
+    ],
+    [
+      'letters that move a terminal’s cursor',
+      { '\x1b[2J\r\u202eevil\n': entry('F32', [2], [0, 4]) },
+      4,
+      /^[^\p{Cc}\p{Cf}]*tensor "\\u001b\[2J\\u000d\\u202eevil\\u000a" has 4 bytes[^\p{Cc}\p{Cf}]*$/u,
+    ],
+    ['a name of a megabyte', { ['x'.repeat(2 ** 20)]: null }, 0, /^.{0,1200}…$/],
+    [
+      'sizes and offsets that are texts, or too large',
+      { a: entry('F32', ['2'], ['0', '8']) },
+      8,
+      /impossible shape \["2"\]/,
+    ],
+    [
+      'an offset beyond counting',
+      { a: entry('F32', [2], [0, 2 ** 64]) },
+      8,
+      /has the data_offsets \[0,18446744073709552000\]/,
+    ],
+    ['half a value', { a: entry('F16', [3], [0, 7]) }, 7, /has 7 bytes, but its shape \[3\] in F16 takes 6/],
+    ['an empty tensor outside', { a: entry('F32', [0], [9, 9]) }, 8, /tensor "a" lies at bytes 9 to 9/],
+    [
+      'an empty tensor inside another',
+      { a: ok, b: entry('F32', [0], [4, 4]) },
+      8,
+      /tensors "a" and "b" overlap/,
+    ],
   ];
 
   test.each(cases)('%s', async (_, header, bytes, message) => {
@@ -300,6 +353,10 @@ describe('writing', () => {
     await expect(bad('x', floats([2], 1))).rejects.toThrow(/tensor "x" has the shape \[2\] and 1 values/);
     await expect(bad('__metadata__', floats([]))).rejects.toThrow(/can't be called "__metadata__"/);
     await expect(bad('__proto__', floats([], 1))).rejects.toThrow(/can't be called "__proto__"/);
+    await expect(bad('\ud83d', floats([], 1))).rejects.toThrow(/can't be called "\\ud83d"/);
+    await expect(bad('x', floats(Array<number>(65).fill(1), 1))).rejects.toThrow(/has the shape/);
+    const half = { text: '\udc00' };
+    await expect(writeSafetensors(file, ours, { metadata: half })).rejects.toThrow(/"text" is/);
     const texts = { number: 1 } as unknown as Record<string, string>;
     await expect(writeSafetensors(file, ours, { metadata: texts })).rejects.toThrow(/"number" is 1/);
     expect(fs.readFileSync(file).equals(before)).toBe(true);
