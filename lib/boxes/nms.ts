@@ -48,6 +48,10 @@ export interface BatchedNmsOptions extends NmsOptions {
 /**
  * NMS in which only boxes of one group suppress each other (torchvision's `batched_nms`): groups are classes, pyramid levels, or
  * images. Indices of the kept boxes of all groups, highest score first. Empty in, empty out.
+ *
+ * Boxes are compared as they are, as torchvision does from 1001 boxes on. Up to 1000 it adds a multiple of the largest coordinate for
+ * each group, which rounds an IoU within about 1e-6 of the threshold otherwise, and lets boxes with negative corners meet those of
+ * another group; and it leaves the order of equal scores open.
  * @param boxes `[N, 4]` xyxy
  * @param scores `[N]`
  * @param groups `[N]`, any whole numbers

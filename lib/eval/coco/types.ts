@@ -49,7 +49,10 @@ export interface CocoSizeResult extends AreaRange {
 
 /** The result of an evaluation. */
 export interface CocoResult extends CocoFigures {
-  /** The twelve figures in the order in which the official code has them, with its -1 for what there is not. */
+  /**
+   * The twelve figures in the order in which the official code has them, with its -1 for what there is not. Where `maxDetections` do
+   * not end with 100, its first figure is always -1; here it is the average precision then, too.
+   */
   readonly stats: readonly number[];
   /** With `classAgnostic` a single one, `all classes`. */
   readonly perClass: readonly CocoClassResult[];
