@@ -10,7 +10,7 @@ export interface RegionDetectionOptions {
   /** A detection is dropped when its IoU with a better one of its class is above this. Default 0.5. */
   readonly iouThreshold?: number;
   /** Detections an image. Default 100. */
-  readonly maxDetections?: number;
+  readonly maxOutput?: number;
   /** Detections narrower or lower than this are dropped, pixels. Default 0.01. */
   readonly minSize?: number;
   /** Default `fasterRcnnCoder`. */
@@ -38,7 +38,7 @@ export function regionDetections(
   { width, height }: { readonly width: number; readonly height: number },
   options: RegionDetectionOptions = {},
 ): Detection[] {
-  const { scoreThreshold = 0.05, iouThreshold = 0.5, maxDetections = 100, minSize = 1e-2 } = options;
+  const { scoreThreshold = 0.05, iouThreshold = 0.5, maxOutput = 100, minSize = 1e-2 } = options;
   const { coder = fasterRcnnCoder } = options;
   const count = boxes.length / 4;
   if (count === 0) return [];
@@ -78,7 +78,7 @@ export function regionDetections(
     iouThreshold,
     scoreThreshold,
     topK: count,
-    maxOutput: maxDetections,
+    maxOutput,
   });
   return Array.from(kept.indices, (index, k): Detection => {
     const at = 4 * (index * classes + kept.labels[k]);

@@ -75,15 +75,32 @@ export interface FinishedRun {
 
 /** Trains, measures, writes `result.json`. The caller disposes `detector.model`. */
 export async function trainingRun(options: TrainingRunOptions): Promise<FinishedRun> {
-  const { data, recipe, folder, onProgress, onNotice } = options;
-  const { width, height, batchSize, steps, seed } = recipe;
-  const { classes } = data.train;
+  const { data, recipe } = options;
+  const { width, height, seed } = recipe;
   const detector = smallDetector(recipe.detector, {
-    classes: classes.length,
+    classes: data.train.classes.length,
     inputSize: { width, height },
     seed: `weights/${seed}`,
   });
   const random = new RandomStream(seed);
+  try {
+    return { detector, ...(await trainAndMeasure(detector, random, options)) };
+  } catch (error) {
+    detector.model.dispose();
+    throw error;
+  } finally {
+    random.dispose();
+  }
+}
+
+async function trainAndMeasure(
+  detector: Detector,
+  random: RandomStream,
+  options: TrainingRunOptions,
+): Promise<Omit<FinishedRun, 'detector'>> {
+  const { data, recipe, folder, onProgress, onNotice } = options;
+  const { width, height, batchSize, steps, seed } = recipe;
+  const { classes } = data.train;
   const pixels = { size: [height, width] as const, batchSize, ...pixelScale };
   const loader = createLoader(data.train, {
     ...pixels,
@@ -109,7 +126,6 @@ export async function trainingRun(options: TrainingRunOptions): Promise<Finished
     },
     onNotice,
   });
-  random.dispose();
   if (training.divergedAt !== undefined) {
     const problem = training.logs.at(-1)?.problem ?? '';
     throw new Error(`The run diverged (${problem}). Try a lower --rate than ${recipe.rate}.`);
@@ -141,7 +157,7 @@ export async function trainingRun(options: TrainingRunOptions): Promise<Finished
     others,
   };
   await fs.writeFile(path.join(folder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
-  return { result, detector, found };
+  return { result, found };
 }
 
 function trainWith(

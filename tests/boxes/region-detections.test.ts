@@ -30,7 +30,7 @@ describe('regionDetections', () => {
       [30, 10, 50, 30],
       [11, 10, 31, 30],
     ]);
-    expect(regionDetections({ boxes, classScores, boxDeltas }, size, { maxDetections: 1 })).toHaveLength(1);
+    expect(regionDetections({ boxes, classScores, boxDeltas }, size, { maxOutput: 1 })).toHaveLength(1);
   });
 
   test('drops what is too small once it is cut to the image', () => {

@@ -120,7 +120,7 @@ describe.each(backends)('Faster R-CNN on %s', (backend) => {
   test('detects what torchvision detects, eagerly and compiled, and leaves nothing behind', async () => {
     const detector = await referenceDetector();
     const images = referenceImages();
-    const options = { maxDetections: 25 };
+    const options = { maxOutput: 25 };
     const before = tf.memory().numTensors;
     expectDetections(await detector.detect(images, options), fixture.faster.detections);
     expect(tf.memory().numTensors).toBe(before);
@@ -159,7 +159,7 @@ describe.each(backends)('Faster R-CNN on %s', (backend) => {
       const detector = await referenceDetector({ scoredRegions });
       const images = referenceImages();
       const before = tf.memory().numTensors;
-      expectDetections(await detector.detect(images, { maxDetections: 25 }), fixture.cascade[scoredRegions]);
+      expectDetections(await detector.detect(images, { maxOutput: 25 }), fixture.cascade[scoredRegions]);
       expect(tf.memory().numTensors).toBe(before);
       images.dispose();
       detector.model.dispose();
