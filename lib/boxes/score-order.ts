@@ -3,14 +3,16 @@
 /** Reinterprets a score's bits; shared, as every use is over before the next one begins. */
 const floatBits = new Float32Array(1);
 const intBits = new Uint32Array(floatBits.buffer);
-/** Indices a packed key has room for: 53 bits less the 32 of a float. */
-const packedIndices = 2 ** 21;
+/** Scores a packed key has room for: 53 bits less the 32 of a float. */
+const packedScores = 2 ** 21;
+/** From so many scores on, of which but a part is wanted, it pays to leave out most before sorting. */
+const manyScores = 16_384;
 
 /**
  * Indices i of the highest `scores[offset + i * stride]` above the threshold, highest first, equal ones by index.
  *
- * A comparator called from the engine's sort costs ten times the sort itself, so score and index are packed into one double
- * whose numeric order is the order wanted: the float's bits, made monotonic and descending, times 2^21, plus the index.
+ * A comparator called from the engine's sort costs ten times the sort itself, so score and place are packed into one double whose
+ * numeric order is the order wanted: the float's bits, made monotonic and descending, times 2^21, plus the place.
  */
 export function topScores(
   scores: Float32Array,
@@ -27,38 +29,59 @@ export function topScores(
   const passes = (score: number): boolean => score > limit || (unlimited && score === -Infinity);
   let n = 0;
   for (let i = 0, at = offset; i < count; i++, at += stride) if (passes(scores[at])) n++;
-  if (count > packedIndices) return topScoresOfMillions(scores, offset, stride, count, topK, n, passes);
-  const keys = new Float64Array(n);
+  const wanted = Math.max(0, Math.min(n, Math.floor(topK)));
+  if (wanted === 0) return new Int32Array(0);
+  let least = -Infinity;
+  if (n >= manyScores && wanted <= n / 4) {
+    least = lowerBound(scores, offset, stride, count, passes, wanted);
+    n = 0;
+    for (let i = 0, at = offset; i < count; i++, at += stride) {
+      if (scores[at] >= least && passes(scores[at])) n++;
+    }
+  }
+  const indices = new Int32Array(n);
   n = 0;
   for (let i = 0, at = offset; i < count; i++, at += stride) {
-    const score = scores[at];
-    if (!passes(score)) continue;
-    floatBits[0] = score + 0; // -0 and 0 are equal scores
-    const bits = intBits[0];
-    // Positive floats order like their bits; negative ones the other way round. Descending: the complement.
-    const descending = bits & 0x80000000 ? bits : ~(bits | 0x80000000) >>> 0;
-    keys[n++] = descending * packedIndices + i;
+    if (scores[at] >= least && passes(scores[at])) indices[n++] = i;
   }
+  if (n > packedScores) {
+    return indices
+      .sort((a, b) => scores[offset + b * stride] - scores[offset + a * stride] || a - b)
+      .slice(0, wanted);
+  }
+  const keys = new Float64Array(n);
+  for (let k = 0; k < n; k++) keys[k] = descending(scores[offset + indices[k] * stride]) * packedScores + k;
   keys.sort();
-  const kept = new Int32Array(Math.max(0, Math.min(n, topK)));
-  for (let k = 0; k < kept.length; k++) kept[k] = keys[k] % packedIndices;
+  const kept = new Int32Array(wanted);
+  for (let k = 0; k < wanted; k++) kept[k] = indices[keys[k] % packedScores];
   return kept;
 }
 
-function topScoresOfMillions(
+/** 32 bits that are the smaller the higher the score is. */
+function descending(score: number): number {
+  floatBits[0] = score + 0; // -0 and 0 are equal scores
+  const bits = intBits[0];
+  // Positive floats order like their bits; negative ones the other way round. Descending: the complement.
+  return bits & 0x80000000 ? bits : ~(bits | 0x80000000) >>> 0;
+}
+
+/** A score that at least `wanted` of those that pass reach, and not many more: it is found by counting them by their upper 16 bits. */
+function lowerBound(
   scores: Float32Array,
   offset: number,
   stride: number,
   count: number,
-  topK: number,
-  n: number,
   passes: (score: number) => boolean,
-): Int32Array {
-  const indices = new Int32Array(n);
-  n = 0;
+  wanted: number,
+): number {
+  const counts = new Uint32Array(65_536);
   for (let i = 0, at = offset; i < count; i++, at += stride) {
-    if (passes(scores[at])) indices[n++] = i;
+    if (passes(scores[at])) counts[descending(scores[at]) >>> 16]++;
   }
-  indices.sort((a, b) => scores[offset + b * stride] - scores[offset + a * stride] || a - b);
-  return indices.slice(0, Math.max(0, topK));
+  let last = 0;
+  for (let reached = counts[0]; reached < wanted; reached += counts[++last]);
+  // The lowest score of that bin; below -Infinity there is only NaN.
+  const bits = ((last << 16) | 0xffff) >>> 0;
+  intBits[0] = bits & 0x80000000 ? bits : ~bits & 0x7fffffff;
+  return Number.isNaN(floatBits[0]) ? -Infinity : floatBits[0];
 }

@@ -6,7 +6,7 @@ import { iou, toBoxArray } from '../../lib/boxes/geometry';
 import { batchedNms, classwiseNms, nms } from '../../lib/boxes/nms';
 import { topScores } from '../../lib/boxes/score-order';
 import type { Box } from '../../lib/boxes/types';
-import { createRandom } from '../../lib/tensor/random';
+import { createRandom, type Random } from '../../lib/tensor/random';
 import { fixture } from './detection-fixture';
 
 const fixtures = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'boxes.json'), 'utf8')) as {
@@ -264,9 +264,35 @@ describe('score order', () => {
     expect([...topScores(scores, 1, 3, 1000, -20, 700)]).toEqual(expected);
   });
 
+  test.each<[string, (random: Random) => number]>([
+    ['of any size', (random) => random.normal() * 10 ** random.uniform(-40, 38)],
+    ['near each other', (random) => 1 + random.next() / 1000],
+    ['all equal', () => -0.5],
+    ['few kinds', (random) => random.pick([-Infinity, -1, -0, 0, 1e-45, -1e-45, 3, Infinity, NaN])],
+    ['mostly the lowest', (random) => (random.next() < 0.9999 ? -Infinity : NaN)],
+  ])('the best of many, %s: as sorting all of them says', (_, value) => {
+    const random = createRandom('many');
+    const scores = Float32Array.from({ length: 40_001 }, () => value(random));
+    const all = Array.from({ length: 20_000 }, (_, i) => i)
+      .filter((i) => !Number.isNaN(scores[1 + 2 * i]))
+      .sort((i, j) =>
+        scores[1 + 2 * i] === scores[1 + 2 * j] ? i - j : scores[1 + 2 * j] - scores[1 + 2 * i],
+      );
+    for (const topK of [0, 1, 7, 1000, 4000, 2.5, 30_000]) {
+      expect([...topScores(scores, 1, 2, 20_000, -Infinity, topK)]).toEqual(all.slice(0, Math.floor(topK)));
+    }
+    const above = all.filter((i) => scores[1 + 2 * i] > Math.fround(0.1));
+    expect([...topScores(scores, 1, 2, 20_000, 0.1, 300)]).toEqual(above.slice(0, 300));
+  });
+
   test('more boxes than a packed key has room for', () => {
-    const scores = new Float32Array(2 ** 21 + 3);
+    const count = 2 ** 21 + 3;
+    const scores = new Float32Array(count);
     scores.set([1, 2, 2], 2 ** 21);
-    expect([...topScores(scores, 0, 1, scores.length, 0, 10)]).toEqual([2 ** 21 + 1, 2 ** 21 + 2, 2 ** 21]);
+    const best = [2 ** 21 + 1, 2 ** 21 + 2, 2 ** 21];
+    expect([...topScores(scores, 0, 1, count, 0, 10)]).toEqual(best);
+    expect([...topScores(scores, 0, 1, count, -Infinity, 5)]).toEqual([...best, 0, 1]);
+    const all = topScores(scores, 0, 1, count, -Infinity, count);
+    expect([...all.subarray(0, 5), all[count - 1], all.length]).toEqual([...best, 0, 1, 2 ** 21 - 1, count]);
   });
 });
