@@ -12,6 +12,7 @@ import { encodeTargets, type MultiboxTargets, targetTensors } from '../losses/mu
 import { type ForwardContext, inference, Module } from '../nn/module';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
+import { decodePredictions } from './decode-predictions';
 import type { Detector } from './detector';
 import { RetinaNetHead, type RetinaNetHeadOptions, type RetinaNetPredictions } from './heads/retinanet';
 import { BackboneWithFpn, type BackboneWithFpnOptions } from './necks/backbone-with-fpn';
@@ -113,17 +114,8 @@ export function createRetinaNetDetector(
     },
     predict,
     async detect(images, detection, run = predict) {
-      const { classLogits, boxDeltas } = run(images) as RetinaNetPredictions;
-      const [logits, deltas] = await Promise.all([classLogits.data(), boxDeltas.data()]);
-      const [batch, count, columns] = classLogits.shape;
-      tf.dispose([classLogits, boxDeltas]);
-      return Array.from({ length: batch }, (_, i) =>
-        denseDetections(
-          logits.subarray(i * count * columns, (i + 1) * count * columns) as Float32Array,
-          deltas.subarray(i * count * 4, (i + 1) * count * 4) as Float32Array,
-          anchors,
-          { coder, ...detection },
-        ),
+      return decodePredictions(run(images) as RetinaNetPredictions, (logits, deltas) =>
+        denseDetections(logits, deltas, anchors, { coder, ...detection }),
       );
     },
   };

@@ -11,6 +11,7 @@ import {
 } from '../losses/multibox-targets';
 import { inference } from '../nn/module';
 import { tf } from '../tensor/tf';
+import { decodePredictions } from './decode-predictions';
 import type { Detector } from './detector';
 import type { SsdPredictions } from './heads/ssd';
 import type { Ssd } from './ssd';
@@ -81,17 +82,8 @@ export function createSsdDetector(model: Ssd, anchors: AnchorSet, training: SsdT
     },
     predict,
     async detect(images, options, run = predict) {
-      const { classLogits, boxDeltas } = run(images) as SsdPredictions;
-      const [logits, deltas] = await Promise.all([classLogits.data(), boxDeltas.data()]);
-      const [batch, count, columns] = classLogits.shape;
-      tf.dispose([classLogits, boxDeltas]);
-      return Array.from({ length: batch }, (_, i) =>
-        ssdDetections(
-          logits.subarray(i * count * columns, (i + 1) * count * columns) as Float32Array,
-          deltas.subarray(i * count * 4, (i + 1) * count * 4) as Float32Array,
-          anchors,
-          { coder: training.matching?.coder, ...options },
-        ),
+      return decodePredictions(run(images) as SsdPredictions, (logits, deltas) =>
+        ssdDetections(logits, deltas, anchors, { coder: training.matching?.coder, ...options }),
       );
     },
   };

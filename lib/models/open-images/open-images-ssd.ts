@@ -13,6 +13,7 @@ import { tf } from '../../tensor/tf';
 import { loadStateDict } from '../../weights/state-dict';
 import { readTflite } from '../../weights/tflite/tflite';
 import { MobileNetV2, type MobileNetV2Config } from '../backbones/mobilenet-v2';
+import { decodePredictions } from '../decode-predictions';
 import type { Detector } from '../detector';
 import type { SsdPredictions } from '../heads/ssd';
 import { mobileNetAnchors, mobileNetSsdCoder } from './anchors';
@@ -151,17 +152,8 @@ export function createOpenImagesDetector(
       sigmoidMultiboxLoss(model.forward(images, context), targets as unknown as MultiboxTargets),
     predict,
     async detect(images, options, run = predict) {
-      const { classLogits, boxDeltas } = run(images) as SsdPredictions;
-      const [logits, deltas] = await Promise.all([classLogits.data(), boxDeltas.data()]);
-      const [batch, count, columns] = classLogits.shape;
-      tf.dispose([classLogits, boxDeltas]);
-      return Array.from({ length: batch }, (_, i) =>
-        openImagesDetections(
-          logits.subarray(i * count * columns, (i + 1) * count * columns) as Float32Array,
-          deltas.subarray(i * count * 4, (i + 1) * count * 4) as Float32Array,
-          anchors,
-          options,
-        ),
+      return decodePredictions(run(images) as SsdPredictions, (logits, deltas) =>
+        openImagesDetections(logits, deltas, anchors, options),
       );
     },
     async detectImage(image, { fit = 'stretch', ...options } = {}) {
