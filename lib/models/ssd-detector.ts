@@ -10,7 +10,7 @@ import {
   targetTensors,
 } from '../losses/multibox-targets';
 import { inference } from '../nn/module';
-import { tf } from '../tensor/tf';
+import { type tf } from '../tensor/tf';
 import { decodePredictions } from './decode-predictions';
 import type { Detector } from './detector';
 import type { SsdPredictions } from './heads/ssd';

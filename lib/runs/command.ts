@@ -22,7 +22,7 @@ Trains a small detector from random weights and measures it on images that it ha
 
   --out FOLDER         the run's own folder: checkpoints, log.jsonl, result.json, curves.svg, detections.png
                        (default: runs/DETECTOR-FOLDER)
-  --steps N            updates of the weights (default: 3000)
+  --steps N            updates of the weights (default: 1500)
   --batch N            images to a step (default: 8)
   --rate X             highest learning rate
   --size N | WxH       of the network's input, pixels (default: by the images, 256 x 256 pixels at most)

@@ -36,9 +36,9 @@ export const pixelScale: {
 /** Rates at which each kind learns in a few thousand steps of 8 images: as high as they go without diverging. */
 const rates: Readonly<Record<SmallDetectorName, number>> = {
   ssd: 0.01,
-  retinanet: 0.01,
-  'faster-rcnn': 0.01,
-  'cascade-rcnn': 0.01,
+  retinanet: 0.02,
+  'faster-rcnn': 0.02,
+  'cascade-rcnn': 0.02,
 };
 
 /**
@@ -57,7 +57,7 @@ export function defaultRecipe(
     width,
     height,
     batchSize: 8,
-    steps: 3000,
+    steps: 1500,
     rate: rates[detector],
     warmupSteps: 200,
     momentum: 0.9,
