@@ -29,7 +29,8 @@ export async function compareData(rounds: number): Promise<Comparison[]> {
   for (const size of [128, 300]) {
     const dataset = await loadScenes({ split: 'train', difficulty: 'headline', count, size });
     comparisons.push(...(await stages(dataset, size, rounds)));
-    if (size === 128) comparisons.push(await besideTraining(dataset, rounds));
+    if (size === 300) comparisons.push(...(await workersAlone(dataset, size, rounds)));
+    comparisons.push(...(await besideTraining(dataset, size, rounds)));
   }
   return comparisons;
 }
@@ -67,14 +68,54 @@ async function stages(dataset: DetectionDataset, size: number, rounds: number): 
   return comparisons;
 }
 
+/** Batches at the images' own size, made by 0, 1 and 2 threads in turns: the first epoch decodes, later ones have the images. */
+async function workersAlone(dataset: DetectionDataset, size: number, rounds: number): Promise<Comparison[]> {
+  const comparisons: Comparison[] = [];
+  for (const cacheImages of [false, true]) {
+    const loaders = workerCounts.map((workers) =>
+      createLoader(dataset, { size, batchSize, ...normalisation, augment, workers, cacheImages }),
+    );
+    const contestants = await takeTurns(
+      rounds,
+      loaders.map((loader, i) => ({
+        name: workersName(workerCounts[i]),
+        run: async () => {
+          for await (const batch of loader.epoch(0)) batchTensor(batch).dispose();
+        },
+      })),
+    );
+    await Promise.all(loaders.map((loader) => loader.close()));
+    comparisons.push({
+      part: cacheImages ? 'batches augmented by threads' : 'batches decoded and augmented by threads',
+      size: `${count} images of ${size} px, as large in the network`,
+      images: count,
+      contestants,
+    });
+  }
+  return comparisons;
+}
+
+const workerCounts = [0, 1, 2] as const;
+
+function workersName(workers: number): string {
+  return workers === 0 ? 'no thread' : workers === 1 ? '1 thread' : `${workers} threads`;
+}
+
 /** Training steps on one batch that is there already, on a loader's batches, and the loader alone, in turns. */
-async function besideTraining(dataset: DetectionDataset, rounds: number): Promise<Comparison> {
+async function besideTraining(
+  dataset: DetectionDataset,
+  size: number,
+  rounds: number,
+): Promise<Comparison[]> {
   const plan = { ...planNet('resnet', networkSize), classes: dataset.classes.length };
   const model = buildNet(plan);
   const anchors = netAnchors(plan, model.mapSizes());
   const train = createTrainingStep(model, { momentum: 0.9, compiled: true });
-  const loader = createLoader(dataset, { size: networkSize, batchSize, ...normalisation, augment });
-  await loader.preload();
+  const loaders = workerCounts.map((workers) =>
+    createLoader(dataset, { size: networkSize, batchSize, ...normalisation, augment, workers }),
+  );
+  const [loader] = loaders;
+  await Promise.all(loaders.map((one) => one.preload()));
   type Inputs = Parameters<typeof train.step>[0];
   const prepare = (batch: Parameters<typeof batchTensor>[0]): Inputs => ({
     images: batchTensor(batch),
@@ -92,32 +133,55 @@ async function besideTraining(dataset: DetectionDataset, rounds: number): Promis
   let fixed: Inputs | undefined;
   for await (const batch of loader.epoch(0)) fixed ??= prepare(batch);
   const inputs = fixed!;
-  const ways = {
-    'steps alone': async () => {
-      for (let i = 0; i < loader.batches; i++) await step(inputs);
-    },
-    'loader alone': async () => {
-      for await (const batch of loader.epoch(0)) disposeInputs(prepare(batch));
-    },
-    both: async () => {
-      for await (const batch of loader.epoch(0)) {
-        const fresh = prepare(batch);
-        await step(fresh);
-        disposeInputs(fresh);
-      }
-    },
+  const waited = workerCounts.map((): number[] => []);
+  /** Trains for an epoch, and notes how long it waits for batches. */
+  const trainOn = async (way: number): Promise<void> => {
+    let wait = 0;
+    const batches = loaders[way].epoch(0);
+    for (;;) {
+      const asked = performance.now();
+      const next = await batches.next();
+      wait += performance.now() - asked;
+      if (next.done) break;
+      const fresh = prepare(next.value);
+      await step(fresh);
+      disposeInputs(fresh);
+    }
+    waited[way].push(wait);
   };
-  const contestants = await takeTurns(
-    rounds,
-    Object.entries(ways).map(([name, run]) => ({ name, run })),
-  );
+  const ways = [
+    {
+      name: 'steps alone',
+      run: async () => {
+        for (let i = 0; i < loader.batches; i++) await step(inputs);
+      },
+    },
+    {
+      name: 'loader alone',
+      run: async () => {
+        for await (const batch of loader.epoch(0)) disposeInputs(prepare(batch));
+      },
+    },
+    ...workerCounts.map((workers, way) => ({
+      name: `both, ${workersName(workers)}`,
+      run: () => trainOn(way),
+    })),
+  ];
+  const contestants = await takeTurns(rounds, ways);
+  await Promise.all(loaders.map((one) => one.close()));
   disposeInputs(inputs);
   train.dispose();
   model.dispose();
-  return {
-    part: 'training with its data',
-    size: `resnet, ${networkSize} px, batch ${batchSize}, ${count} images`,
-    images: count,
-    contestants,
-  };
+  const shape = `resnet, ${networkSize} px, batch ${batchSize}, ${count} images of ${size} px`;
+  return [
+    { part: 'training with its data', size: shape, images: count, contestants },
+    {
+      part: 'of that: waiting for batches',
+      size: shape,
+      contestants: workerCounts.map((workers, way) => ({
+        name: workersName(workers),
+        rounds: waited[way].slice(-rounds), // the first is the warm-up
+      })),
+    },
+  ];
 }

@@ -85,7 +85,7 @@ export interface Loader {
  * `cacheBytes` allows.
  *
  * With workers its memory is at most: `cacheBytes`, `2 * prefetch` batches, two decoded images (and what augmentation makes of
- * them) a thread, and the thread itself, 10 to 40 MB. Threads make again what they are told: an augmentation with a `recipe`
+ * them) a thread, and the thread itself, 50 to 100 MB with its decoder. Threads make again what they are told: an augmentation with a `recipe`
  * (all of this library's; `withRecipe` gives one to your own) and images with a `file`. Otherwise that part stays on this thread.
  *
  * An iterator may be left at any time: what was begun ahead is given up. The notebook's stop button rejects while it waits.

@@ -9,8 +9,10 @@ import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createLoader, type Batch, type Loader, type LoaderOptions } from '../../../lib/data/loader';
 import { chooseWorkers } from '../../../lib/data/loader/workers';
+import { copyPaste } from '../../../lib/data/transforms/copy-paste';
 import { expand, iouCrop } from '../../../lib/data/transforms/crop';
 import { flipHorizontal } from '../../../lib/data/transforms/geometric';
+import { mosaic } from '../../../lib/data/transforms/mosaic';
 import { photometricDistortion } from '../../../lib/data/transforms/photometric';
 import { compose, defineTransform, withRecipe, type Transform } from '../../../lib/data/transforms/transform';
 import type { DetectionDataset } from '../../../lib/data/types';
@@ -90,6 +92,7 @@ describe('the same to the bit', () => {
     'dropLast, nothing kept': { dropLast: true, cacheImages: false, augment: ssd, shuffle: 0 },
     'some kept': { cacheBytes: 5000, augment: ssd, shuffle: 1 },
     'one batch, larger than the set': { batchSize: 40, augment: colours },
+    'with partners': { shuffle: 2, augment: compose(mosaic({ size: 40 }), copyPaste(), colours) },
     'a batch ahead': { prefetch: 1, augment: ssd },
     'ten ahead': { prefetch: 10, batchSize: 1, augment: ssd },
   };
