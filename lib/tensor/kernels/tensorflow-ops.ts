@@ -82,7 +82,14 @@ export function convolutionGradientOp(
 ): tf.Tensor | undefined {
   const { top, bottom, left, right, type } = info.padInfo;
   const dilated = info.dilationHeight > 1 || info.dilationWidth > 1;
-  const explicit = type !== 'SAME' && type !== 'VALID';
+  // oneDNN's gradient of a strided 1x1 filter writes beyond its memory where the input has fewer channels than a vector has numbers (seen
+  // in TensorFlow 2.21). Explicit padding, of 0, takes it to TensorFlow's own kernel.
+  const overrun =
+    name === 'Conv2DBackpropFilter' &&
+    info.filterHeight * info.filterWidth === 1 &&
+    Math.max(info.strideHeight, info.strideWidth) > 1 &&
+    info.inChannels % 16 !== 0;
+  const explicit = overrun || (type !== 'SAME' && type !== 'VALID');
   if (dilated && !(tf.backend() as unknown as NodeBackend).isUsingGpuDevice) return undefined;
   const attributes: Attributes = {
     T: 'float32',
