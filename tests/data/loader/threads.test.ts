@@ -539,7 +539,7 @@ describe('auto', () => {
     for (let epoch = 0; epoch < 40 && !ahead; epoch++) {
       for await (const batch of auto.epoch(0)) {
         ids.push(...batch.ids);
-        await sleep(2);
+        if (!ahead) await sleep(30); // longer than a thread takes for an image
         ahead ||= counter[0] > ids.length + 2;
       }
     }
