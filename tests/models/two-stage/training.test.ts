@@ -1,0 +1,162 @@
+/** The whole chain on a task small enough to be learnt by heart: pixels in, detections out, mAP near 1. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  AdamW,
+  type CascadeOptions,
+  createFasterRcnnDetector,
+  createLoader,
+  createRandom,
+  detectAll,
+  type DetectionDataset,
+  endlessly,
+  evaluateVoc,
+  FasterRcnn,
+  RandomStream,
+  ResNet,
+  resNetStems,
+  smallFasterRcnn,
+  stepSchedule,
+  summarize,
+  tf,
+  trainDetector,
+  useBackend,
+} from 'detlab';
+
+beforeAll(async () => {
+  await useBackend();
+});
+
+/** Red and blue rectangles on grey; one image without any. */
+function rectangles(count: number): DetectionDataset {
+  const random = createRandom('rectangles');
+  const size = 40;
+  const examples = Array.from({ length: count }, (_, i) => {
+    const data = new Uint8Array(size * size * 3).fill(110);
+    const objects = (i === 0 ? [] : [0, 1]).map((label) => {
+      const [w, h] = [8 + random.integer(9), 8 + random.integer(9)];
+      const [x, y] = [random.integer(size / 2 - w + 1) + (label * size) / 2, random.integer(size - h + 1)];
+      for (let row = y; row < y + h; row++) {
+        for (let column = x; column < x + w; column++) data[(row * size + column) * 3 + 2 * label] = 250;
+      }
+      return { box: [x, y, x + w, y + h] as const, label };
+    });
+    return {
+      id: `r${i}`,
+      width: size,
+      height: size,
+      objects,
+      image: () => Promise.resolve({ width: size, height: size, data }),
+    };
+  });
+  return { name: 'rectangles', classes: ['red', 'blue'], examples };
+}
+
+function build(cascade?: CascadeOptions) {
+  const model = new FasterRcnn(
+    {
+      backbone: (random) =>
+        new ResNet({ stem: resNetStems.half, widths: [12, 16, 24], blocks: [1, 1, 1] }, random),
+      taps: [1, 2],
+      outChannels: 16,
+      batchNorm: true,
+      classes: 2,
+      anchorSizes: [[8], [12], [16]],
+      proposals: {
+        training: { preNmsTop: 30, postNmsTop: 30 },
+        inference: { preNmsTop: 30, postNmsTop: 20 },
+      },
+      pooling: { outputSize: 5, canonicalSize: 48 },
+      features: 32,
+      cascade,
+    },
+    createRandom(3),
+  );
+  return createFasterRcnnDetector(model, {
+    inputSize: { width: 32, height: 32 },
+    maxObjects: 4,
+    rpnLoss: { sample: { size: 48, positiveFraction: 0.5 } },
+    regionLoss: { sample: { size: 16, positiveFraction: 0.25 }, beta: 1 },
+  });
+}
+
+describe('training a two-stage detector', () => {
+  test.each([undefined, {}])(
+    'learns a handful of images by heart and finds their objects in original pixels (cascade: %j)',
+    async (cascade?: CascadeOptions) => {
+      const data = rectangles(12);
+      const detector = build(cascade);
+      const pixels = { size: 32, batchSize: 6, mean: [110, 110, 110], std: [60, 60, 60] } as const;
+      const random = new RandomStream(1);
+      const optimizer = new AdamW(detector.model.parameters());
+      const tensors = tf.memory().numTensors;
+      const { logs } = await trainDetector({
+        detector,
+        batches: endlessly(createLoader(data, { ...pixels, shuffle: 1 })),
+        steps: 120,
+        schedule: stepSchedule({ base: 0.003, warmupSteps: 10, warmupFrom: 0.1 }),
+        optimizer,
+        random,
+      });
+      expect(tf.memory().numTensors).toBe(tensors);
+      expect(logs.at(-1)!.loss).toBeLessThan(logs[0].loss / 2);
+      const found = await detectAll(detector, createLoader(data, pixels));
+      expect(evaluateVoc({ ...found, classes: data.classes, method: 'all-point' }).map).toBeGreaterThan(0.9);
+      random.dispose();
+      optimizer.dispose();
+      detector.model.dispose();
+    },
+    180_000,
+  );
+
+  test('the same seed gives the same losses, with a smaller sample than there are candidates', async () => {
+    const losses = async (seed: number) => {
+      const detector = build();
+      const random = new RandomStream(seed);
+      const { logs } = await trainDetector({
+        detector,
+        batches: endlessly(createLoader(rectangles(6), { size: 32, batchSize: 3, shuffle: 'x' })),
+        steps: 3,
+        schedule: stepSchedule({ base: 0.001 }),
+        random,
+      });
+      random.dispose();
+      detector.model.dispose();
+      return logs.map(({ loss }) => loss);
+    };
+    const first = await losses(1);
+    expect(await losses(1)).toEqual(first);
+    expect(await losses(2)).not.toEqual(first);
+  });
+});
+
+describe('smallFasterRcnn', () => {
+  const inputSize = { width: 320, height: 240 };
+
+  test('is as small as it says, and its layers can be counted', () => {
+    const { model, anchors } = smallFasterRcnn({ inputSize, classes: 3 }, createRandom(1));
+    expect(model.parameterCount()).toBe(3_889_987);
+    expect(anchors.boxes.length / 4).toBe(3 * (60 * 80 + 30 * 40 + 15 * 20 + 8 * 10 + 4 * 5));
+    const { rows, multiplyAdds } = summarize(model, [64, 96, 3]);
+    expect(rows.map(({ layer }) => layer)).toEqual(
+      expect.arrayContaining([
+        'backbone.fpn.inner_blocks.0.0',
+        'rpn.head.conv.0.0',
+        'roi_heads.box_head.fc6',
+      ]),
+    );
+    // 100 regions through the second stage's layers.
+    const regions = rows.filter(({ layer }) => layer.startsWith('roi_heads'));
+    const head = 7 * 7 * 64 * 256 + 256 * 256 + 256 * 20;
+    expect(regions.reduce((sum, row) => sum + row.multiplyAdds, 0)).toBe(100 * head);
+    expect(multiplyAdds).toBeGreaterThan(100 * head);
+    model.dispose();
+  });
+
+  test('has three heads as a cascade', () => {
+    const { model } = smallFasterRcnn({ inputSize, classes: 3, cascade: {} }, createRandom(1));
+    const names = model.parameters().map(({ name }) => name);
+    expect(names).toContain('roi_heads.box_head.2.fc6.weight');
+    expect(names).toContain('roi_heads.box_predictor.2.bbox_pred.bias');
+    model.dispose();
+  });
+});
