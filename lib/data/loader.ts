@@ -1,6 +1,6 @@
 /** Turns a data set into batches of pixels and boxes at the network's input size. */
 import type { GroundTruth } from '../boxes/types';
-import { interruptSignal } from '../train/interrupt';
+import { interruptSignal } from '../tensor/interrupt';
 import { BatchMaker, type BegunBatch } from './loader/batch-maker';
 import { defaultCacheBytes, ImageCache } from './loader/image-cache';
 import { planEpoch } from './loader/plan';

@@ -6,7 +6,7 @@ import type { DetectionOptions, Detector } from '../models/detector';
 import { compile } from '../tensor/compile/compile';
 import type { tf } from '../tensor/tf';
 import { batchTensor } from './batch-tensor';
-import { interruptSignal } from './interrupt';
+import { interruptSignal } from '../tensor/interrupt';
 
 /** What a detector found in each image of a data set, beside what is there. */
 export interface DatasetDetections {

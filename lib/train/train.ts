@@ -4,7 +4,7 @@ import { tf } from '../tensor/tf';
 import { batchIds, type BatchIds, openBatches } from './batch-source';
 import { checkLimit } from './checks';
 import { firstNonFinite } from './diagnosis';
-import { interruptSignal } from './interrupt';
+import { interruptSignal } from '../tensor/interrupt';
 import type { Optimizer } from './optimizer';
 import { checkCount, EvaluationRounds } from './periodic-evaluation';
 import { Sgd, type SgdOptions } from './sgd';
