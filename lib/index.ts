@@ -129,7 +129,6 @@ export * from './models/two-stage/region-pooling';
 export * from './models/two-stage/roi-heads';
 export * from './models/two-stage/rpn';
 export * from './models/two-stage/second-stage';
-export * from './models/two-stage/small-faster-rcnn';
 export * from './nn/batch-norm';
 export * from './nn/conv';
 export * from './nn/conv-block';

@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
-from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -265,6 +265,17 @@ def cascade():
     }
 
 
+def published():
+    """The parameters of the published network, no layer frozen, and the shapes of those that are not its trunk's."""
+    model = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    return {
+        'parameters': sum(p.numel() for p in model.parameters()),
+        'shapes': {
+            name: list(p.shape) for name, p in model.named_parameters() if not name.startswith('backbone.body.')
+        },
+    }
+
+
 def rounded(value):
     if isinstance(value, float):
         return float(f'{value:.8g}')
@@ -275,7 +286,7 @@ def rounded(value):
 
 if __name__ == '__main__':
     torch.manual_seed(0)
-    result = {'targets': TARGETS, 'faster': faster(), 'cascade': cascade()}
+    result = {'targets': TARGETS, 'faster': faster(), 'cascade': cascade(), 'published': published()}
     target = os.path.join(os.path.dirname(__file__), '..', 'models', 'fixtures', 'two-stage.json')
     with open(target, 'w') as file:
         json.dump(rounded(result), file)

@@ -6,11 +6,17 @@ import {
   createFasterRcnnDetector,
   createRandom,
   type Detection,
+  FasterRcnn,
   type FasterRcnnDetector,
+  type Random,
   RandomStream,
+  ResNet,
+  resNet50,
+  stateDict,
   tf,
 } from 'detlab';
 import { backends, expectClose, on } from '../../tensor/kernels/backends';
+import { constantRandom } from '../constant-random';
 import {
   fixture,
   inputSize,
@@ -234,6 +240,20 @@ describe.each(backends)('Faster R-CNN on %s', (backend) => {
 
 describe('a two-stage detector', () => {
   on('cpu');
+
+  test('is torchvision’s fasterrcnn_resnet50_fpn by default, names, shapes and number of parameters', async () => {
+    const backbone = (random: Random) => new ResNet(resNet50, random);
+    const model = new FasterRcnn({ backbone, classes: 90 }, constantRandom);
+    const weights = await stateDict(model);
+    const { parameters, shapes } = fixture.published;
+    const own = [...weights].filter(([name]) => !name.startsWith('backbone.body.'));
+    const flat = (name: string, shape: readonly number[]): readonly number[] =>
+      // PyTorch has it as a matrix, which loads into ours.
+      name === 'roi_heads.box_head.fc6.weight' ? [shape[0], shape[1] * shape[2] * shape[3]] : shape;
+    expect(Object.fromEntries(own.map(([name, { shape }]) => [name, flat(name, shape)]))).toEqual(shapes);
+    expect(model.parameterCount()).toBe(parameters);
+    model.dispose();
+  });
 
   test('says what it cannot take', async () => {
     const model = tinyNetwork(createRandom(1));

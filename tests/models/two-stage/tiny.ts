@@ -34,6 +34,8 @@ interface Fixture {
     readonly losses: Record<string, number>;
     readonly gradients: Record<string, [sum: number, norm: number]>;
   };
+  /** torchvision's `fasterrcnn_resnet50_fpn`. */
+  readonly published: { readonly parameters: number; readonly shapes: Record<string, number[]> };
   readonly cascade: {
     readonly own: readonly Found[];
     readonly last: readonly Found[];

@@ -14,9 +14,7 @@ import {
   RandomStream,
   ResNet,
   resNetStems,
-  smallFasterRcnn,
   stepSchedule,
-  summarize,
   tf,
   trainDetector,
   useBackend,
@@ -126,37 +124,5 @@ describe('training a two-stage detector', () => {
     const first = await losses(1);
     expect(await losses(1)).toEqual(first);
     expect(await losses(2)).not.toEqual(first);
-  });
-});
-
-describe('smallFasterRcnn', () => {
-  const inputSize = { width: 320, height: 240 };
-
-  test('is as small as it says, and its layers can be counted', () => {
-    const { model, anchors } = smallFasterRcnn({ inputSize, classes: 3 }, createRandom(1));
-    expect(model.parameterCount()).toBe(3_889_987);
-    expect(anchors.boxes.length / 4).toBe(3 * (60 * 80 + 30 * 40 + 15 * 20 + 8 * 10 + 4 * 5));
-    const { rows, multiplyAdds } = summarize(model, [64, 96, 3]);
-    expect(rows.map(({ layer }) => layer)).toEqual(
-      expect.arrayContaining([
-        'backbone.fpn.inner_blocks.0.0',
-        'rpn.head.conv.0.0',
-        'roi_heads.box_head.fc6',
-      ]),
-    );
-    // 100 regions through the second stage's layers.
-    const regions = rows.filter(({ layer }) => layer.startsWith('roi_heads'));
-    const head = 7 * 7 * 64 * 256 + 256 * 256 + 256 * 20;
-    expect(regions.reduce((sum, row) => sum + row.multiplyAdds, 0)).toBe(100 * head);
-    expect(multiplyAdds).toBeGreaterThan(100 * head);
-    model.dispose();
-  });
-
-  test('has three heads as a cascade', () => {
-    const { model } = smallFasterRcnn({ inputSize, classes: 3, cascade: {} }, createRandom(1));
-    const names = model.parameters().map(({ name }) => name);
-    expect(names).toContain('roi_heads.box_head.2.fc6.weight');
-    expect(names).toContain('roi_heads.box_predictor.2.bbox_pred.bias');
-    model.dispose();
   });
 });
