@@ -96,6 +96,8 @@ function twoStage(cascade: boolean): (options: SmallDetectorOptions) => Detector
           training: { preNmsTop: 400, postNmsTop: 200 },
           inference: { preNmsTop: 400, postNmsTop: 150 },
         },
+        // the paper's 224 is for inputs of 800 pixels
+        pooling: { canonicalSize: 112 },
         features: 256,
         cascade: cascade ? {} : undefined,
       },

@@ -27,7 +27,7 @@ export interface ForwardContext {
   readonly training: boolean;
   /** Collects the batch statistics of a training pass. Without it they are dropped. */
   readonly statistics?: BatchStatistics[];
-  /** What dropout and stochastic depth draw from in training; they refuse to train without. */
+  /** What dropout, stochastic depth and the samples of two-stage detectors draw from in training; they refuse to train without. */
   readonly random?: RandomStream;
   /** Called by every layer that has weights. */
   readonly trace?: (entry: LayerTrace) => void;
