@@ -1,6 +1,7 @@
 /** Where the Open Images detector's files come from: a given path, the cache, or npm, and what is said where none has them. */
 import fs from 'node:fs';
 import os from 'node:os';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { loadOpenImagesSsd, openImagesFiles, openImagesPackage } from 'detlab';
@@ -94,12 +95,17 @@ describe.skipIf(packageDirectory(openImagesPackage.name) !== undefined)('npm', (
 
   test('that does not answer is given up in the time that is granted', async () => {
     const { createServer } = await import('node:net');
-    const silent = createServer().listen(0, '127.0.0.1');
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => {
+      sockets.push(socket.on('error', () => undefined));
+    }).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
     const { port } = silent.address() as { port: number };
     vi.stubEnv('npm_config_registry', `http://127.0.0.1:${port}`);
     const wanted = /took longer than 2 s \(\d+ kB came\)/;
     await expect(openImagesFiles({ log: () => undefined, timeoutSeconds: 2 })).rejects.toThrow(wanted);
+    // what is never read does not notice that the other side has gone, and would hold the server open
+    for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => silent.close(resolve));
   }, 120_000);
 });
