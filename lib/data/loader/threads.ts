@@ -101,9 +101,10 @@ export class LoaderThreads {
     for (let i = 0; i < this.count; i++) {
       // Not the options of this process: a profiler or a loader must not start in each thread.
       const worker = new Worker(this.script, { workerData, execArgv: [] });
-      if (this.waiting === 0) worker.unref();
       this.workers.push(worker);
       started.push(this.listen(worker));
+      // After the listeners: to listen for messages is to wait for them.
+      if (this.waiting === 0) worker.unref();
     }
     this.starting = Promise.all(started).then(() => undefined);
     this.starting.catch(() => undefined); // told by the jobs, too

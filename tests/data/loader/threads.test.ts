@@ -334,6 +334,37 @@ describe('left half-way', () => {
     );
     expect([stdout.trim(), stderr]).toEqual([`${expected} 0`, '']);
   });
+
+  test('the process ends by itself where threads were begun and nothing has waited for them', async () => {
+    const folder = temporaryFolder();
+    const data = await writeImages(folder, 6);
+    const script = `
+      import { createLoader, readImage } from 'detlab';
+      const examples = ${JSON.stringify(data.examples)}.map((one) => ({ ...one, image: () => readImage(one.file.path) }));
+      // slow enough for "auto" to begin threads after the first batch
+      const augment = (sample) => {
+        for (const end = performance.now() + 300; performance.now() < end; );
+        return sample;
+      };
+      const options = { size: 16, batchSize: 3, workers: 'auto', augment, warn: (line) => console.log(line) };
+      for await (const batch of createLoader({ name: 'files', classes: [], examples }, options).epoch(0)) {
+        console.log(batch.ids.length);
+        break;
+      }
+      process.on('exit', (code) => console.log('end', code));`;
+    const { stdout, stderr } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '-e', script],
+      { cwd: projectRoot, timeout: 50_000, env: { ...process.env, DETLAB_THREADS: '2' } },
+    );
+    // The line is written when threads begin.
+    expect(stdout.trim().split('\n')).toEqual([
+      expect.stringContaining('the augmentation has no recipe'),
+      '3',
+      'end 0',
+    ]);
+    expect(stderr).toBe('');
+  });
 });
 
 describe('what goes wrong', () => {
