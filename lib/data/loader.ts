@@ -31,6 +31,8 @@ export interface LoaderOptions {
   /** Output is `(value - mean) / std`, RGB in 0 to 255. Default mean 0, std 1: values from 0 to 255. */
   readonly mean?: readonly [number, number, number];
   readonly std?: readonly [number, number, number];
+  /** Order of the channels that the network takes; `mean` and `std` are for red, green, blue in any case. Default `rgb`. */
+  readonly channels?: 'rgb' | 'bgr';
   /**
    * Threads that decode, augment and batch ahead of the consumer; 0 does it on this thread, when a batch is asked for. `auto`
    * (default) begins without and starts some, one less than `DETLAB_THREADS` or the processor's and at most 8, once making batches
@@ -106,6 +108,10 @@ export function createLoader(dataset: DetectionDataset, options: LoaderOptions):
   if (onProblem !== 'stop' && onProblem !== 'drop')
     throw new RangeError(`createLoader: onProblem is '${String(onProblem)}'; it must be 'stop' or 'drop'`);
 
+  const { channels = 'rgb' } = options;
+  if (channels !== 'rgb' && channels !== 'bgr')
+    throw new RangeError(`createLoader: channels is '${String(channels)}'; it must be 'rgb' or 'bgr'`);
+
   const { examples } = dataset;
   const settings = {
     dataset: dataset.name,
@@ -114,6 +120,7 @@ export function createLoader(dataset: DetectionDataset, options: LoaderOptions):
     fit,
     mean: options.mean ?? ([0, 0, 0] as const),
     std: options.std ?? ([1, 1, 1] as const),
+    channels,
     shrinkFirst: augment?.changesSize !== true,
   };
   const cache = new ImageCache(cacheBytes);

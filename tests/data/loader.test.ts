@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createLoader, type Batch, type LoaderOptions } from '../../lib/data/loader';
 import { expand, iouCrop } from '../../lib/data/transforms/crop';
 import { flipHorizontal, unfitBox } from '../../lib/data/transforms/geometric';
+import { normalizations } from '../../lib/data/transforms/normalization';
 import { photometricDistortion } from '../../lib/data/transforms/photometric';
 import { compose } from '../../lib/data/transforms/transform';
 import type { DetectionDataset } from '../../lib/data/types';
@@ -43,6 +44,23 @@ describe('createLoader', () => {
     expect(first.groundTruth[2]).toEqual([]);
     unfitBox(first.groundTruth[0][0].box, first.fits[0]).forEach((value, i) =>
       expect(value).toBeCloseTo([2, 1, 10, 9][i], 10),
+    );
+  });
+
+  test('channels in the order that a network takes, each with its own mean', async () => {
+    const data = dataset(1);
+    const image = { width: 20, height: 10, data: new Uint8Array(600).map((_, i) => [10, 20, 30][i % 3]) };
+    const colours = { ...data, examples: [{ ...data.examples[0], image: () => Promise.resolve(image) }] };
+    const first = async (options: Partial<LoaderOptions>) => {
+      const [batch] = await batches(colours, options);
+      return [...batch.images.subarray(0, 3)];
+    };
+    expect(await first({ mean: [1, 2, 3] })).toEqual([9, 18, 27]);
+    expect(await first({ mean: [1, 2, 3], channels: 'bgr' })).toEqual([27, 18, 9]);
+    const caffe = await first({ ...normalizations.caffeSsd });
+    expect(caffe).toEqual([30 - 104, 20 - 117, 10 - 123]);
+    expect(() => createLoader(data, { size: 8, batchSize: 1, channels: 'grb' as 'bgr' })).toThrow(
+      "channels is 'grb'; it must be 'rgb' or 'bgr'",
     );
   });
 

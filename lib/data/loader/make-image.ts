@@ -15,6 +15,8 @@ export interface ImageSettings {
   readonly fit: 'stretch' | 'letterbox';
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
+  /** Order in which the channels are written. */
+  readonly channels: 'rgb' | 'bgr';
   /** Whether images are brought to the input's size before augmentation rather than after it. */
   readonly shrinkFirst: boolean;
 }
@@ -66,7 +68,7 @@ export interface ImageMaker {
 export function createImageMaker(settings: ImageSettings, augment?: Transform): ImageMaker {
   const { dataset, height, width, fit, shrinkFirst } = settings;
   const toInput = fit === 'letterbox' ? letterbox(width, height) : resize(width, height);
-  const normalise = normaliser(settings.mean, settings.std);
+  const normalise = normaliser(settings.mean, settings.std, settings.channels);
   const fitOf = (from: { width: number; height: number }): Fit =>
     fit === 'letterbox'
       ? letterboxFit(from, width, height)
@@ -119,14 +121,16 @@ export async function loadTask(
 function normaliser(
   mean: readonly [number, number, number],
   std: readonly [number, number, number],
+  channels: 'rgb' | 'bgr',
 ): (source: Uint8Array, target: Float32Array, offset: number) => void {
   const tables = mean.map((m, c) => Float32Array.from({ length: 256 }, (_, value) => (value - m) / std[c]));
   const [r, g, b] = tables;
+  const [red, blue] = channels === 'rgb' ? [0, 2] : [2, 0];
   return (source, target, offset) => {
     for (let i = 0, t = offset; i < source.length; i += 3, t += 3) {
-      target[t] = r[source[i]];
+      target[t + red] = r[source[i]];
       target[t + 1] = g[source[i + 1]];
-      target[t + 2] = b[source[i + 2]];
+      target[t + blue] = b[source[i + 2]];
     }
   };
 }

@@ -531,6 +531,7 @@ describe('auto', () => {
       fit: 'stretch' as const,
       mean: [0, 0, 0] as const,
       std: [1, 1, 1] as const,
+      channels: 'rgb' as const,
       shrinkFirst: true,
     };
     return make('auto', { dataset: data, settings, augment: undefined, batchSize: 3, warn: () => undefined });
