@@ -59,7 +59,7 @@ export async function openRunData(options: RunDataOptions): Promise<RunData> {
 
 async function scenes({ sceneSize, limit, onProgress }: RunDataOptions): Promise<RunData> {
   const load = (split: SceneSplit): Promise<DetectionDataset> =>
-    loadScenes({ split, size: sceneSize, difficulty: 'easy', count: limit, onProgress });
+    loadScenes({ split, size: sceneSize, difficulty: 'headline', count: limit, onProgress });
   return {
     name: 'scenes',
     train: await load('train'),
@@ -68,7 +68,7 @@ async function scenes({ sceneSize, limit, onProgress }: RunDataOptions): Promise
     others: { unseen: await load('test') },
     problems: [],
     source:
-      'the shipped scenes (easy); test: drawings of the training set before other backgrounds; unseen: neither was in training',
+      'the shipped scenes (headline); test: drawings of the training set before other backgrounds; unseen: neither was in training',
   };
 }
 

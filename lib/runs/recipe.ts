@@ -37,8 +37,8 @@ export const pixelScale: {
 const rates: Readonly<Record<SmallDetectorName, number>> = {
   ssd: 0.01,
   retinanet: 0.02,
-  'faster-rcnn': 0.02,
-  'cascade-rcnn': 0.02,
+  'faster-rcnn': 0.03,
+  'cascade-rcnn': 0.03,
 };
 
 /**
