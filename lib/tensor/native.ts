@@ -42,6 +42,13 @@ export function nativeEnvironment(env: NodeJS.ProcessEnv = process.env): Record<
   };
 }
 
+/**
+ * For TF_DETERMINISTIC_OPS on the CPU, which TensorFlow reads at the first operation that asks: the gradient of cropAndResize, and so
+ * RoIAlign's, would otherwise add from several threads to one place, unguarded, and lose what two add at once. (On a GPU operations
+ * refuse to run with it, and need it less: they add atomically.)
+ */
+const exactSums = '1';
+
 let registered: string | undefined;
 
 /** Loads the binding and registers the `tensorflow` backend with TensorFlow.js. A second call for the same file does nothing new. */
@@ -49,6 +56,7 @@ export function registerNativeBackend(file: string): NativeBinding {
   Object.assign(process.env, nativeEnvironment());
   keepOldUtilities();
   const binding = loadBinding(file);
+  if (!binding.isUsingGpuDevice()) process.env.TF_DETERMINISTIC_OPS ??= exactSums;
   if (registered === file) return binding;
   projectRequire(`${tfjsNodePackage}/dist/register_all_kernels.js`);
   const { NodeJSKernelBackend } = projectRequire(`${tfjsNodePackage}/dist/nodejs_kernel_backend.js`) as {

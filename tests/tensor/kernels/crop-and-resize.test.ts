@@ -102,6 +102,18 @@ describe.each(backends)('cropAndResize on %s', (backend) => {
     });
   });
 
+  it('adds all that many crops send to the same pixels, and nothing is lost between threads', () => {
+    const crops = 2000;
+    const dx = tf.tidy(() => {
+      const whole = tf.tile(tf.tensor2d([[0, 0, 1, 1]]), [crops, 1]);
+      const gradient = tf.grad((x: tf.Tensor) =>
+        tf.image.cropAndResize(x as tf.Tensor4D, whole, tf.zeros([crops], 'int32'), [16, 16]).sum(),
+      );
+      return gradient(tf.ones([1, 1, 1, 32])).dataSync();
+    });
+    expect(new Set(dx)).toEqual(new Set([crops * 16 * 16]));
+  });
+
   it('leaks nothing', () => {
     expectNoLeak(() => {
       const [a, b] = [tf.ones<tf.Rank.R4>([...images]), tf.tensor2d(boxes, [3, 4])];
