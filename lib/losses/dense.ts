@@ -5,6 +5,7 @@
  * Everything is tensor operations on fixed shapes: no value is read in JavaScript, so that a step can be recorded as a graph.
  */
 import { tf } from '../tensor/tf';
+import { checkAnchorShapes } from './anchor-shapes';
 import { type FocalLossOptions, sigmoidFocalLoss } from './focal';
 import type { MultiboxLoss } from './multibox';
 import type { MultiboxTargets } from './multibox-targets';
@@ -77,7 +78,7 @@ export function denseLoss(
   const { normalizer = 'image-positives' } = options;
   const { classLogits, boxDeltas } = predictions;
   const { classTargets, boxTargets } = targets;
-  checkShapes(classLogits.shape, boxDeltas.shape, classTargets.shape, boxTargets.shape);
+  checkAnchorShapes('denseLoss', predictions, targets, 'C');
   const [batch, , classes] = classLogits.shape;
   return tf.tidy(() => {
     const positive = tf.cast(tf.greater(classTargets, 0), 'float32');
@@ -108,18 +109,4 @@ export function denseLoss(
     const total = tf.add(classLoss, tf.mul(boxLoss, boxWeight)) as tf.Scalar;
     return { total, classLoss, boxLoss, positives };
   });
-}
-
-function checkShapes(logits: number[], deltas: number[], classes: number[], boxes: number[]): void {
-  const [b, a] = logits;
-  const fits =
-    logits.length === 3 &&
-    String(deltas) === String([b, a, 4]) &&
-    String(classes) === String([b, a]) &&
-    String(boxes) === String([b, a, 4]);
-  if (fits) return;
-  throw new RangeError(
-    `denseLoss: shapes do not go together: classLogits [${logits}], boxDeltas [${deltas}], classTargets [${classes}], ` +
-      `boxTargets [${boxes}]; wanted [B, A, C], [B, A, 4], [B, A], [B, A, 4]`,
-  );
 }

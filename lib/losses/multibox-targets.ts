@@ -63,13 +63,13 @@ export function encodeTargets(
   return { batch, anchors: count, classTargets, boxTargets, positives };
 }
 
-/** The same as tensors; the caller disposes both. */
-export interface MultiboxTargets {
+/** The same as tensors; the caller disposes both. (A type, so that it passes for a record of tensors.) */
+export type MultiboxTargets = {
   /** `[B, A]` int32: 0 background, 1 to C the classes, -1 ignored. */
   readonly classTargets: tf.Tensor2D;
   /** `[B, A, 4]` float32. */
   readonly boxTargets: tf.Tensor3D;
-}
+};
 
 /** Arrays into tensors, which the caller disposes. */
 export function targetTensors({ batch, anchors, classTargets, boxTargets }: EncodedTargets): MultiboxTargets {

@@ -7,6 +7,7 @@
 import type { HardNegativeOptions } from '../boxes/sampling';
 import { withoutGradient } from '../tensor/stop-gradient';
 import { tf } from '../tensor/tf';
+import { checkAnchorShapes } from './anchor-shapes';
 import { hardNegativeMask } from './hard-examples';
 import type { MultiboxTargets } from './multibox-targets';
 import { smoothL1 } from './smooth-l1';
@@ -55,7 +56,7 @@ export function multiboxLoss(
   const { boxWeight = 1, beta = 1, labelSmoothing } = options;
   const { classLogits, boxDeltas } = predictions;
   const { classTargets, boxTargets } = targets;
-  checkShapes(classLogits.shape, boxDeltas.shape, classTargets.shape, boxTargets.shape);
+  checkAnchorShapes('multiboxLoss', predictions, targets, 'C + 1');
   return tf.tidy(() => {
     const positive = tf.cast(tf.greater(classTargets, 0), 'float32');
     const positives = tf.sum(positive) as tf.Scalar;
@@ -71,18 +72,4 @@ export function multiboxLoss(
     const total = tf.add(classLoss, tf.mul(boxLoss, boxWeight)) as tf.Scalar;
     return { total, classLoss, boxLoss, positives };
   });
-}
-
-function checkShapes(logits: number[], deltas: number[], classes: number[], boxes: number[]): void {
-  const [b, a] = logits;
-  const fits =
-    logits.length === 3 &&
-    String(deltas) === String([b, a, 4]) &&
-    String(classes) === String([b, a]) &&
-    String(boxes) === String([b, a, 4]);
-  if (fits) return;
-  throw new RangeError(
-    `multiboxLoss: shapes do not go together: classLogits [${logits}], boxDeltas [${deltas}], classTargets [${classes}], ` +
-      `boxTargets [${boxes}]; wanted [B, A, C + 1], [B, A, 4], [B, A], [B, A, 4]`,
-  );
 }

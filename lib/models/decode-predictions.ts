@@ -1,21 +1,15 @@
 /** From a batch of raw predictions on the backend to each image's detections. */
 import type { Detection } from '../boxes/types';
 import { tf } from '../tensor/tf';
-
-/** What single-stage detectors predict for every anchor. */
-export interface AnchorPredictions {
-  /** `[B, A, columns]`. */
-  readonly classLogits: tf.Tensor3D;
-  /** `[B, A, 4]`. */
-  readonly boxDeltas: tf.Tensor3D;
-}
+import type { RetinaNetPredictions } from './heads/retinanet';
+import type { SsdPredictions } from './heads/ssd';
 
 /**
  * Reads both tensors, disposes them, and decodes image by image.
  * @param decode one image's `[A, columns]` logits and `[A, 4]` deltas, views that must not be kept
  */
 export async function decodePredictions(
-  { classLogits, boxDeltas }: AnchorPredictions,
+  { classLogits, boxDeltas }: SsdPredictions | RetinaNetPredictions,
   decode: (logits: Float32Array, deltas: Float32Array) => Detection[],
 ): Promise<Detection[][]> {
   const [logits, deltas] = (await Promise.all([classLogits.data(), boxDeltas.data()])) as Float32Array[];

@@ -101,13 +101,12 @@ export function createRetinaNetDetector(
     classes,
     inputSize,
     targets(groundTruth) {
-      const targets = targetTensors(encodeTargets(groundTruth, anchors, { classes, ...matching, coder }));
-      return { classTargets: targets.classTargets, boxTargets: targets.boxTargets };
+      return targetTensors(encodeTargets(groundTruth, anchors, { classes, ...matching, coder }));
     },
     loss(images, targets, context) {
       const { total, classLoss, boxLoss, positives } = denseLoss(
         model.forward(images, context),
-        targets as unknown as MultiboxTargets,
+        targets as MultiboxTargets,
         options.loss ?? retinaNetLoss,
       );
       return { total, parts: { class: classLoss, box: boxLoss, positives } };

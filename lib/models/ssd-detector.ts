@@ -28,10 +28,7 @@ export interface SsdDetector extends Detector<SsdDetectionOptions> {
   readonly model: Ssd;
   readonly anchors: AnchorSet;
   readonly training: SsdTraining;
-  targets(groundTruth: readonly (readonly GroundTruth[])[]): {
-    classTargets: tf.Tensor2D;
-    boxTargets: tf.Tensor3D;
-  };
+  targets(groundTruth: readonly (readonly GroundTruth[])[]): MultiboxTargets;
   predict(images: tf.Tensor4D): SsdPredictions;
 }
 
@@ -66,16 +63,13 @@ export function createSsdDetector(model: Ssd, anchors: AnchorSet, training: SsdT
     classes,
     inputSize: { width: inputSize, height: inputSize },
     targets(groundTruth) {
-      const { classTargets, boxTargets } = targetTensors(
-        encodeTargets(groundTruth, anchors, { classes, ...training.matching }),
-      );
-      return { classTargets, boxTargets };
+      return targetTensors(encodeTargets(groundTruth, anchors, { classes, ...training.matching }));
     },
     loss(images, targets, context) {
       const predictions = model.forward(images, context);
       const { total, classLoss, boxLoss, positives } = multiboxLoss(
         predictions,
-        targets as unknown as MultiboxTargets,
+        targets as MultiboxTargets,
         training.loss,
       );
       return { total, parts: { class: classLoss, box: boxLoss, positives } };

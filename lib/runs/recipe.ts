@@ -27,12 +27,6 @@ export interface Recipe {
   readonly seed: number;
 }
 
-/** Mean and standard deviation of ImageNet's colours, RGB, 0 to 255, which bring pixels to about -2 to 2. */
-export const pixelScale: {
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
-} = { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] };
-
 /** Rates at which each kind learns in a few thousand steps of 8 images: as high as they go without diverging. */
 const rates: Readonly<Record<SmallDetectorName, number>> = {
   ssd: 0.01,

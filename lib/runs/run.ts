@@ -2,10 +2,12 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { createLoader, type Loader } from '../data/loader';
+import { normalizations } from '../data/transforms/normalization';
 import type { DetectionDataset } from '../data/types';
 import { evaluateCoco } from '../eval/coco/evaluate';
+import { cocoFigureNames } from '../eval/coco/figures';
 import type { CocoFigures } from '../eval/coco/types';
-import { evaluateVoc, type VocResult } from '../eval/voc';
+import { createVocEvaluator, evaluateVoc } from '../eval/voc';
 import type { Detector } from '../models/detector';
 import { smallDetector } from '../models/small-detectors';
 import { summarize } from '../nn/summary';
@@ -15,7 +17,7 @@ import { type DatasetDetections, detectAll } from '../train/evaluate';
 import { cosineSchedule } from '../train/schedule';
 import { trainDetector } from '../train/train-detector';
 import type { RunData } from './data';
-import { augmentation, pixelScale, type Recipe } from './recipe';
+import { augmentation, type Recipe } from './recipe';
 
 /** What a detector reached on a set of images. */
 export interface Measured {
@@ -101,7 +103,7 @@ async function trainAndMeasure(
   const { data, recipe, folder, onProgress, onNotice } = options;
   const { width, height, batchSize, steps, seed } = recipe;
   const { classes } = data.train;
-  const pixels = { size: [height, width] as const, batchSize, ...pixelScale };
+  const pixels = { size: [height, width] as const, batchSize, ...normalizations.torchvision };
   const loader = createLoader(data.train, {
     ...pixels,
     shuffle: seed,
@@ -115,7 +117,8 @@ async function trainAndMeasure(
     ...options,
     every,
     evaluate: async (step) => {
-      const { map } = voc(await detectAll(detector, valLoader), data.val);
+      const found = await detectAll(detector, valLoader);
+      const { map } = evaluateVoc({ ...found, classes, method: '11-point' });
       onProgress?.({ step, steps, loss: mean(losses.slice(-every)), ap50: map });
       return { ap50: Number.isNaN(map) ? 0 : map };
     },
@@ -195,35 +198,22 @@ async function measure(
   pixels: Omit<Parameters<typeof createLoader>[1], 'shuffle'>,
 ): Promise<{ found: DatasetDetections; measured: Measured }> {
   const found = await detectAll(detector, createLoader(set, { ...pixels, cacheImages: false }));
-  const seven = voc(found, set);
+  const evaluator = createVocEvaluator(set.classes);
+  found.ids.forEach((id, i) => evaluator.add(id, found.groundTruth[i], found.detections[i]));
+  const seven = evaluator.result({ method: '11-point' });
   const coco = evaluateCoco({ ...found, classes: set.classes });
   const measured: Measured = {
     images: found.ids.length,
     objects: found.groundTruth.reduce((sum, { length }) => sum + length, 0),
     voc07Ap50: round(seven.map, 4),
-    vocAp50: round(evaluateVoc({ ...found, classes: set.classes, method: 'all-point' }).map, 4),
+    vocAp50: round(evaluator.result({ method: 'all-point' }).map, 4),
     perClass: Object.fromEntries(seven.perClass.map(({ name, ap }) => [name, round(ap, 4)])),
-    coco: {
-      ap: round(coco.ap, 4),
-      ap50: round(coco.ap50, 4),
-      ap75: round(coco.ap75, 4),
-      apSmall: round(coco.apSmall, 4),
-      apMedium: round(coco.apMedium, 4),
-      apLarge: round(coco.apLarge, 4),
-      ar1: round(coco.ar1, 4),
-      ar10: round(coco.ar10, 4),
-      ar100: round(coco.ar100, 4),
-      arSmall: round(coco.arSmall, 4),
-      arMedium: round(coco.arMedium, 4),
-      arLarge: round(coco.arLarge, 4),
-    },
+    coco: Object.fromEntries(
+      cocoFigureNames.map((name) => [name, round(coco[name], 4)]),
+    ) as unknown as CocoFigures,
     msPerImage: round((1000 * found.seconds) / Math.max(1, found.ids.length), 1),
   };
   return { found, measured };
-}
-
-function voc(found: DatasetDetections, set: DetectionDataset): VocResult {
-  return evaluateVoc({ ...found, classes: set.classes, method: '11-point' });
 }
 
 function thinned(

@@ -27,6 +27,17 @@ export function hash32(text: string): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
+/** Draws zeros and shuffles nothing: for networks whose first values don't matter, since others take their place. */
+export const zeroRandom: Random = {
+  next: () => 0,
+  uniform: () => 0,
+  integer: () => 0,
+  normal: () => 0,
+  shuffle: (items) => [...items],
+  pick: (items) => items[0],
+  fork: () => zeroRandom,
+};
+
 /**
  * A stream of random numbers (sfc32 by Chris Doty-Humphrey: small, fast, passes PractRand).
  * @param seed any number or string; streams of different seeds are independent.

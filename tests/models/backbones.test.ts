@@ -17,7 +17,7 @@ import {
 } from 'detlab';
 import { expectAsTorch, type TorchCase } from '../nn/torch-case';
 import { backends, on } from '../tensor/kernels/backends';
-import { constantRandom } from './constant-random';
+import { zeroRandom } from '../../lib/tensor/random';
 
 const fixture = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'backbones.json'), 'utf8')) as {
   efficientnet: TorchCase<EfficientNetConfig>[];
@@ -59,7 +59,7 @@ describe('EfficientNet', () => {
     ['b4', [24, 32, 56, 160, 448], [2, 4, 4, 6, 6, 8, 2]],
   ];
   test.each(trunks)('%s has the published widths and depths', (name, channels, repeats) => {
-    const net = new EfficientNet(efficientNets[name], constantRandom);
+    const net = new EfficientNet(efficientNets[name], zeroRandom);
     expect(net.channels).toEqual(channels);
     expect(net.blocks.map((blocks) => blocks.length)).toEqual(repeats);
     net.dispose();

@@ -28,7 +28,7 @@ import {
   tf,
   useBackend,
 } from 'detlab';
-import { constantRandom } from '../models/constant-random';
+import { zeroRandom } from '../../lib/tensor/random';
 
 const file = path.join(__dirname, '..', 'models', 'fixtures', 'costs.json');
 const { detectors } = JSON.parse(readFileSync(file, 'utf8')) as {
@@ -58,10 +58,7 @@ function expectComplete(summary: Summary, model: Module): void {
 describe('detectors as torchvision counts them', () => {
   test('SSD300-VGG16, its published figures, too', () => {
     const { size, parameters, multiplyAdds, published } = detectors.ssd300_vgg16;
-    const model = new Ssd(
-      { ...ssd300Config(90, { backbone: false, head: false }), l2Norm: 20 },
-      constantRandom,
-    );
+    const model = new Ssd({ ...ssd300Config(90, { backbone: false, head: false }), l2Norm: 20 }, zeroRandom);
     const summary = summarize(model, [size, size, 3]);
     expect(summary).toMatchObject({ parameters, multiplyAdds, notTrained: 0 });
     expect(parameters).toBe(published.parameters);
@@ -75,7 +72,7 @@ describe('detectors as torchvision counts them', () => {
     const { size, parameters, multiplyAdds } = detectors.retinanet_resnet50_fpn;
     const model = new RetinaNet(
       { backbone: (draw) => new ResNet(resNet50, draw), taps: [1, 2, 3], classes: 91 },
-      constantRandom,
+      zeroRandom,
     );
     const summary = summarize(model, [size, size, 3]);
     expect(summary).toMatchObject({ parameters, multiplyAdds });

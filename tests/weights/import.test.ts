@@ -35,7 +35,7 @@ import {
   Vgg,
   writeSafetensors,
 } from 'detlab';
-import { constantRandom } from '../models/constant-random';
+import { zeroRandom } from '../../lib/tensor/random';
 import { expectClose } from '../tensor/kernels/backends';
 
 interface Case {
@@ -136,16 +136,16 @@ const narrowSsd: SsdConfig = {
 }; // prettier-ignore
 const vgg = (batchNorm: boolean): Classifier =>
   new Classifier(
-    new Vgg({ stages: [[4, 4], [6, 6], [8, 8, 8], [10, 10, 10], [12, 12, 12]], batchNorm }, constantRandom),
+    new Vgg({ stages: [[4, 4], [6, 6], [8, 8, 8], [10, 10, 10], [12, 12, 12]], batchNorm }, zeroRandom),
     { classes: 10, hidden: { channels: 20, window: 7 } },
-    constantRandom,
+    zeroRandom,
   ); // prettier-ignore
 const last = (channels: number) => ({ channels, activation: 'relu' }) as const;
 const narrowShuffleNet = (): Classifier =>
   new Classifier(
-    new ShuffleNetV2({ stem: 6, widths: [12, 16, 20], blocks: [2, 3, 2], last: 24 }, constantRandom),
+    new ShuffleNetV2({ stem: 6, widths: [12, 16, 20], blocks: [2, 3, 2], last: 24 }, zeroRandom),
     { classes: 10, conv: last(24) },
-    constantRandom,
+    zeroRandom,
   );
 
 /** Networks whose weights are all imported, by the case's name; what else they are called. */
@@ -159,7 +159,7 @@ const wholes: [
     .map((name): (typeof wholes)[number] => [
       name,
       name.replace(/\/(tf_)?(resnet|efficientnet|shufflenet_v2).*/, '/$2'),
-      () => buildTorchClassifier(name as TorchClassifierName, constantRandom),
+      () => buildTorchClassifier(name as TorchClassifierName, zeroRandom),
     ]),
   ['vgg16, narrow', 'torchvision/vgg', () => vgg(false)],
   ['vgg16_bn, narrow', 'torchvision/vgg', () => vgg(true)],
@@ -167,9 +167,9 @@ const wholes: [
   [
     'ssd300_vgg16',
     'torchvision/ssd300_vgg16',
-    () => new Ssd({ ...ssd300Config(3, { backbone: false, head: false }), l2Norm: 20 }, constantRandom),
+    () => new Ssd({ ...ssd300Config(3, { backbone: false, head: false }), l2Norm: 20 }, zeroRandom),
   ],
-  ['ssd.pytorch, narrow', 'ssd.pytorch/ssd300', () => new Ssd(narrowSsd, constantRandom)],
+  ['ssd.pytorch, narrow', 'ssd.pytorch/ssd300', () => new Ssd(narrowSsd, zeroRandom)],
 ];
 
 describe('a network with imported weights', () => {
@@ -209,7 +209,7 @@ describe('a network with imported weights', () => {
       net.forward(x, inference).slice(from);
   test('is the trunk of a detector: effdet’s EfficientDet-D0', async () => {
     const name = 'effdet tf_efficientdet_d0';
-    const net = new EfficientNet(efficientNets.b0, constantRandom);
+    const net = new EfficientNet(efficientNets.b0, zeroRandom);
     const report = await importWeights(net, weightsOf(name));
     expect(report).toMatchObject({ naming: 'effdet/efficientdet', missing: [], unexpected: [] });
     expect(report.leftOut).toContain('fpn.resample.3.conv.conv.weight');
@@ -219,7 +219,7 @@ describe('a network with imported weights', () => {
   });
   test('is the trunk of a detector: torchvision’s Faster R-CNN', async () => {
     const name = 'fasterrcnn_resnet50_fpn';
-    const net = new ResNet(resNet50, constantRandom);
+    const net = new ResNet(resNet50, zeroRandom);
     const report = await importWeights(net, weightsOf(name));
     expect(report).toMatchObject({ naming: 'torchvision/detection-resnet', missing: [], unexpected: [] });
     expect(report.leftOut).toContain('rpn.head.conv.0.0.weight');
@@ -248,9 +248,9 @@ async function expectSameState(a: Module, b: Module): Promise<void> {
 describe('a trunk', () => {
   test('takes what is its own from a classifier, whatever stands before the names', async () => {
     const weights = weightsOf('torchvision/resnet18');
-    const whole = buildClassifier('resnet18', constantRandom);
+    const whole = buildClassifier('resnet18', zeroRandom);
     await importWeights(whole, weights);
-    const trunk = new ResNet(resNet18, constantRandom);
+    const trunk = new ResNet(resNet18, zeroRandom);
     const report = await importWeights(
       trunk,
       renamed(weights, (name) => `module._orig_mod.${name}`),
@@ -271,10 +271,10 @@ describe('a trunk', () => {
 
   test('of SSD takes ssd.pytorch’s first weights, fc6 and fc7 included', async () => {
     const weights = weightsOf('ssd.pytorch, narrow');
-    const whole = new Ssd(narrowSsd, constantRandom);
+    const whole = new Ssd(narrowSsd, zeroRandom);
     await importWeights(whole, weights);
     const reduced = renamed(weights, (name) => /^vgg\.(.*)/.exec(name)?.[1]);
-    const trunk = new Ssd(narrowSsd, constantRandom);
+    const trunk = new Ssd(narrowSsd, zeroRandom);
     const report = await importWeights(trunk.backbone, reduced);
     expect(report).toMatchObject({ naming: 'ssd.pytorch/vgg16_reducedfc', loaded: 30, leftOut: [] });
     await expectSameState(trunk.backbone, whole.backbone);
@@ -315,7 +315,7 @@ describe('a detector that has torchvision’s names itself', () => {
   });
 
   test('a trunk with its pyramid takes both from Faster R-CNN', async () => {
-    const net = new BackboneWithFpn({ backbone: (random) => new ResNet(resNet50, random) }, constantRandom);
+    const net = new BackboneWithFpn({ backbone: (random) => new ResNet(resNet50, random) }, zeroRandom);
     const report = await importWeights(net, weightsOf('fasterrcnn_resnet50_fpn'));
     expect(report).toMatchObject({
       naming: 'torchvision/detection-resnet',
@@ -330,7 +330,7 @@ describe('a detector that has torchvision’s names itself', () => {
 
 describe('importing', () => {
   const build = (): Classifier =>
-    new Classifier(new ResNet(resNet18, constantRandom), { classes: 7 }, constantRandom);
+    new Classifier(new ResNet(resNet18, zeroRandom), { classes: 7 }, zeroRandom);
 
   test('from a file of others or of our own', async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'detlab-import-'));
@@ -372,7 +372,7 @@ for the trunk alone: importWeights(network.backbone, …)`,
   });
 
   test('lists what a network of another depth lacks and what it has no place for, in both tongues', async () => {
-    const deeper = buildClassifier('resnet34', constantRandom);
+    const deeper = buildClassifier('resnet34', zeroRandom);
     const weights = weightsOf('torchvision/resnet18');
     await expect(importWeights(deeper, weights)).rejects.toThrow(
       /missing in the weights \(80\):\n {2}backbone\.layer1\.2\.conv1\.weight, there layer1\.2\.conv1\.weight\n[^]*strict: false/,
@@ -380,7 +380,7 @@ for the trunk alone: importWeights(network.backbone, …)`,
     const report = await importWeights(deeper, weights, { strict: false });
     expect([report.loaded, report.missing.length, report.unexpected]).toEqual([102, 80, []]);
     deeper.dispose();
-    const shallower = new ResNet(resNet18, constantRandom);
+    const shallower = new ResNet(resNet18, zeroRandom);
     const more = weightsOf('torchvision/resnet34');
     await expect(importWeights(shallower, more)).rejects.toThrow(
       /torchvision\/resnet's\nunexpected in the weights \(80\):\n {2}layer1\.2\.conv1\.weight\n[^]*everything that the network needs is there/,
@@ -391,11 +391,7 @@ for the trunk alone: importWeights(network.backbone, …)`,
   });
 
   test('into another network: shapes are compared as well, and nothing changes', async () => {
-    const net = new Classifier(
-      new EfficientNet(efficientNets.b1, constantRandom),
-      { classes: 2 },
-      constantRandom,
-    );
+    const net = new Classifier(new EfficientNet(efficientNets.b1, zeroRandom), { classes: 2 }, zeroRandom);
     await expect(importWeights(net, weightsOf('timm/tf_efficientnet_b0'))).rejects.toThrow(
       /unexpected in the weights \(5\):\n {2}conv_head\.weight\n[^]*fc\.weight, there classifier\.weight: the network has \[2, 320\], the weights have \[1000, 1280\]/,
     );
@@ -409,7 +405,7 @@ for the trunk alone: importWeights(network.backbone, …)`,
   });
 
   test('refuses names that are nobody’s, and shows some', async () => {
-    const net = new ResNet(resNet18, constantRandom);
+    const net = new ResNet(resNet18, zeroRandom);
     const strange = new Map([['encoder.0.w', { shape: [1], values: Float32Array.of(1) }]]);
     await expect(importWeights(net, strange)).rejects.toThrow(
       /nobody's names: "encoder\.0\.w"\. Known are torchvision\/resnet, .*this ResNet's own: "conv1\.weight", .*loadStateDict with the option rename/,
@@ -439,7 +435,7 @@ describe('exporting', () => {
 
 describe('networks of PyTorch', () => {
   test('an unknown one is an error that names the nearest', () => {
-    expect(() => buildTorchClassifier('timm/efficientnet_b9' as TorchClassifierName, constantRandom)).toThrow(
+    expect(() => buildTorchClassifier('timm/efficientnet_b9' as TorchClassifierName, zeroRandom)).toThrow(
       /there is no "timm\/efficientnet_b9"; did you mean "timm\/efficientnet_b0"/,
     );
   });

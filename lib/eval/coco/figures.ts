@@ -50,7 +50,7 @@ export function evaluateColumns(columns: EvaluationColumns, context: ColumnsCont
   const limit = maxDetections.length - 1;
   return {
     ...all,
-    stats: figureNames.map((name) => (Number.isNaN(all[name]) ? -1 : all[name])),
+    stats: cocoFigureNames.map((name) => (Number.isNaN(all[name]) ? -1 : all[name])),
     perClass,
     bySize: areaRanges.map(({ name, from, to }, size) => ({
       name,
@@ -87,7 +87,8 @@ export function evaluateColumns(columns: EvaluationColumns, context: ColumnsCont
   }
 }
 
-const figureNames = [
+/** The twelve figures in the official order. */
+export const cocoFigureNames: readonly (keyof CocoFigures)[] = [
   ...(['ap', 'ap50', 'ap75', 'apSmall', 'apMedium', 'apLarge'] as const),
   ...(['ar1', 'ar10', 'ar100', 'arSmall', 'arMedium', 'arLarge'] as const),
 ];

@@ -9,6 +9,7 @@ import { type ForwardContext, Module } from '../../nn/module';
 import { relu } from '../../tensor/kernels/activations';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
+import { joinLevels } from './join-levels';
 
 /** Raw predictions for every anchor, levels one after another, in the anchors' order. (A type, so that `tf.tidy` takes it.) */
 export type RetinaNetPredictions = {
@@ -129,10 +130,10 @@ export class RetinaNetHead extends Module {
   forward(maps: readonly tf.Tensor4D[], context: ForwardContext): RetinaNetPredictions {
     return tf.tidy(() => {
       const flat = (head: RetinaNetClassificationHead | RetinaNetRegressionHead, columns: number) =>
-        tf.concat(
-          maps.map((map) => tf.reshape(head.forward(map, context), [map.shape[0], -1, columns])),
-          1,
-        ) as tf.Tensor3D;
+        joinLevels(
+          maps.map((map) => head.forward(map, context)),
+          columns,
+        );
       return {
         classLogits: flat(this.classification_head, this.classes),
         boxDeltas: flat(this.regression_head, 4),

@@ -4,6 +4,7 @@ import { Conv2d } from '../../nn/conv';
 import { type ForwardContext, Module } from '../../nn/module';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
+import { joinLevels } from './join-levels';
 
 /** Raw predictions for every anchor, levels one after another, in the anchors' order. (A type, so that `tf.tidy` takes it.) */
 export type SsdPredictions = {
@@ -71,13 +72,10 @@ export class SsdHead extends Module {
   forward(maps: readonly tf.Tensor4D[], context: ForwardContext): SsdPredictions {
     return tf.tidy(() => {
       const flat = (layers: PredictionLayer[], width: number) =>
-        tf.concat(
-          maps.map((map, level) => {
-            const y = layers[level].forward(map, context); // [B, H, W, anchors * width]
-            return y.reshape([y.shape[0], -1, width]); // [B, H * W * anchors, width]
-          }),
-          1,
-        ) as tf.Tensor3D;
+        joinLevels(
+          maps.map((map, level) => layers[level].forward(map, context)),
+          width,
+        );
       return {
         classLogits: flat(this.classification, this.classes + 1),
         boxDeltas: flat(this.regression, 4),

@@ -11,6 +11,7 @@ import { type Layer, runLayers } from '../../nn/sequential';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import { MobileNetV2, type MobileNetV2Config } from '../backbones/mobilenet-v2';
+import { joinLevels } from '../heads/join-levels';
 import type { SsdPredictions } from '../heads/ssd';
 
 /** What a `MobileNetSsd` is made of. */
@@ -89,13 +90,10 @@ export class MobileNetSsd extends Module {
     return tf.tidy(() => {
       const maps = this.features(x, context);
       const flat = (layers: readonly Conv2d[], width: number): tf.Tensor3D =>
-        tf.concat(
-          maps.map((map, level) => {
-            const y = layers[level].forward(map, context); // [B, H, W, anchors * width]
-            return y.reshape([y.shape[0], -1, width]); // [B, H * W * anchors, width]
-          }),
-          1,
-        ) as tf.Tensor3D;
+        joinLevels(
+          maps.map((map, level) => layers[level].forward(map, context)),
+          width,
+        );
       return {
         classLogits: flat(this.classification, this.config.classes + 1),
         boxDeltas: flat(this.regression, 4),

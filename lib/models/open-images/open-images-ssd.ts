@@ -8,7 +8,7 @@ import { letterbox, letterboxFit, type Fit, unfitBox } from '../../data/transfor
 import type { RgbImage } from '../../data/types';
 import { encodeTargets, type MultiboxTargets, targetTensors } from '../../losses/multibox-targets';
 import { inference } from '../../nn/module';
-import { createRandom, type Random } from '../../tensor/random';
+import { createRandom, zeroRandom } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import { loadStateDict } from '../../weights/state-dict';
 import { readTflite } from '../../weights/tflite/tflite';
@@ -22,17 +22,6 @@ import { openImagesFiles, type OpenImagesFilesOptions } from './files';
 import { sigmoidMultiboxLoss } from './loss';
 import { MobileNetSsd, mobileNetSsdBackbone, mobileNetSsdSize } from './network';
 import { mobileNetSsdWeights, predictedClasses } from './weights';
-
-/** Draws zeros: first values that a file's take the place of are not worth five million draws. */
-const zeros: Random = {
-  next: () => 0,
-  uniform: () => 0,
-  integer: () => 0,
-  normal: () => 0,
-  shuffle: (items) => [...items],
-  pick: (items) => items[0],
-  fork: () => zeros,
-};
 
 /** How the detector wants its pixels, for `createLoader`: stretched to 300x300, from -1 to 1. */
 export const openImagesPixels: {
@@ -84,7 +73,7 @@ export async function loadOpenImagesSsd(options: OpenImagesFilesOptions = {}): P
         `the network tells ${classes} classes apart, the label map has ${classNames.length}`,
       );
     }
-    model = new MobileNetSsd({ classes, batchNorm: false }, zeros);
+    model = new MobileNetSsd({ classes, batchNorm: false }, zeroRandom);
     loadStateDict(model, mobileNetSsdWeights(graph, model));
   } catch (error) {
     model?.dispose();
@@ -111,7 +100,7 @@ export async function loadOpenImagesBackbone(options: OpenImagesBackboneOptions 
   const { taps = 'outputs', frozen = false, ...files } = options;
   const detector = await loadOpenImagesSsd(files);
   const source = detector.model.backbone;
-  const backbone = new MobileNetV2({ ...mobileNetSsdBackbone, batchNorm: false, taps }, zeros);
+  const backbone = new MobileNetV2({ ...mobileNetSsdBackbone, batchNorm: false, taps }, zeroRandom);
   const values = new Map(source.namedVariables().map(({ name, variable }) => [name, variable]));
   for (const { name, variable } of backbone.namedVariables()) {
     variable.assign(values.get(name)!);
@@ -145,11 +134,10 @@ export function createOpenImagesDetector(
     classes,
     inputSize: { width: size, height: size },
     targets(groundTruth: readonly (readonly GroundTruth[])[]) {
-      const encoded = encodeTargets(groundTruth, anchors, { classes, coder: mobileNetSsdCoder });
-      return { ...targetTensors(encoded) };
+      return targetTensors(encodeTargets(groundTruth, anchors, { classes, coder: mobileNetSsdCoder }));
     },
     loss: (images, targets, context) =>
-      sigmoidMultiboxLoss(model.forward(images, context), targets as unknown as MultiboxTargets),
+      sigmoidMultiboxLoss(model.forward(images, context), targets as MultiboxTargets),
     predict,
     async detect(images, options, run = predict) {
       return decodePredictions(run(images) as SsdPredictions, (logits, deltas) =>

@@ -15,7 +15,7 @@ import {
   stateDict,
   tf,
 } from 'detlab';
-import { constantRandom } from '../constant-random';
+import { zeroRandom } from '../../../lib/tensor/random';
 import { backends, expectClose, normals, on } from '../../tensor/kernels/backends';
 import { graphOf, type Graph } from './graph-of';
 
@@ -203,7 +203,7 @@ describe('weights from a graph', () => {
         name,
       ).toBe(true);
     }
-    const other = new MobileNetSsd({ classes: 3, batchNorm: false }, constantRandom);
+    const other = new MobileNetSsd({ classes: 3, batchNorm: false }, zeroRandom);
     expect(loadStateDict(other, found)).toEqual({ missing: [], unexpected: [] });
     other.dispose();
   });
@@ -228,10 +228,10 @@ describe('weights from a graph', () => {
   });
 
   test('refuses to fill a network with batch norm, or of other classes', () => {
-    const normed = new MobileNetSsd({ classes: 3 }, constantRandom);
+    const normed = new MobileNetSsd({ classes: 3 }, zeroRandom);
     expect(() => mobileNetSsdWeights(graph, normed)).toThrow(/build the network with batchNorm: false/);
     normed.dispose();
-    const other = new MobileNetSsd({ classes: 4, batchNorm: false }, constantRandom);
+    const other = new MobileNetSsd({ classes: 4, batchNorm: false }, zeroRandom);
     expect(() => loadStateDict(other, mobileNetSsdWeights(graph, other))).toThrow(
       /classification\.0\.weight/,
     );

@@ -18,7 +18,7 @@ import {
   tf,
 } from 'detlab';
 import { relu } from '../../../lib/tensor/kernels/activations';
-import { constantRandom } from '../constant-random';
+import { zeroRandom } from '../../../lib/tensor/random';
 
 interface Found {
   readonly boxes: readonly [number, number, number, number][];
@@ -74,7 +74,7 @@ class Trunk extends Module implements Backbone {
 }
 
 /** A network of the fixture's architecture. */
-export function tinyNetwork(random: Random = constantRandom, cascade?: CascadeOptions): FasterRcnn {
+export function tinyNetwork(random: Random = zeroRandom, cascade?: CascadeOptions): FasterRcnn {
   return new FasterRcnn(
     {
       backbone: (r) => new Trunk(r),
@@ -99,7 +99,7 @@ export async function referenceDetector(
   cascade?: CascadeOptions,
   options: Partial<FasterRcnnDetectorOptions> = {},
 ): Promise<FasterRcnnDetector> {
-  const model = tinyNetwork(constantRandom, cascade);
+  const model = tinyNetwork(zeroRandom, cascade);
   const weights = [...(await stateDict(model))].sort(([a], [b]) => (a < b ? -1 : 1));
   loadStateDict(
     model,
