@@ -29,7 +29,7 @@ export interface Recipe {
 
 /** Rates at which each kind learns in a few thousand steps of 8 images: as high as they go without diverging. */
 const rates: Readonly<Record<SmallDetectorName, number>> = {
-  ssd: 0.01,
+  ssd: 0.05,
   retinanet: 0.02,
   'faster-rcnn': 0.03,
   'cascade-rcnn': 0.03,

@@ -28,8 +28,11 @@ export interface RetinaNetHeadOptions {
   readonly classes: number;
   /** Convolutions of each tower. Default 4. */
   readonly depth?: number;
-  /** Group normalisation after each of them, as in torchvision's `retinanet_resnet50_fpn_v2`. Default false, the paper's. */
-  readonly groupNorm?: boolean;
+  /**
+   * Group normalisation after each of them, as in torchvision's `retinanet_resnet50_fpn_v2`: in 32 groups, which suits its 256 channels.
+   * Narrow towers want fewer: groups of two channels leave nothing of a map of one cell but signs. Default false, the paper's.
+   */
+  readonly groupNorm?: boolean | { readonly groups: number };
   /**
    * The score that every anchor begins with (the paper's pi, section 3.3): so small that the many background anchors do not swamp
    * the first steps. Default 0.01.
@@ -42,6 +45,7 @@ type Layer = [Conv2d] | [Conv2d, GroupNorm];
 /** Convolutions, each followed by a ReLU, of weights from N(0, 0.01), as in the paper. */
 function tower(options: RetinaNetHeadOptions, random: Random): Layer[] {
   const { channels, depth = 4, groupNorm = false } = options;
+  const { groups = undefined } = typeof groupNorm === 'object' ? groupNorm : {};
   return Array.from({ length: depth }, () => {
     const conv = new Conv2d(
       {
@@ -53,7 +57,7 @@ function tower(options: RetinaNetHeadOptions, random: Random): Layer[] {
       },
       random,
     );
-    return groupNorm ? [conv, new GroupNorm({ channels })] : [conv];
+    return groupNorm ? [conv, new GroupNorm({ channels, groups })] : [conv];
   });
 }
 
