@@ -5,6 +5,7 @@ const config: ViteUserConfig = defineConfig({
   resolve: { alias: { detlab: fileURLToPath(new URL('./lib/index.ts', import.meta.url)) } },
   test: {
     include: ['tests/**/*.test.ts'],
+    reporters: ['default', './tests/reporters/unfinished.ts'],
     testTimeout: 60_000,
     // The first load of TensorFlow's library, 600 MB, takes its time on a busy disk.
     hookTimeout: 120_000,
