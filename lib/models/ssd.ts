@@ -1,27 +1,21 @@
 /**
  * SSD, the single shot detector (Liu et al., ECCV 2016), on a VGG trunk or any other, with batch normalisation switched
- * separately in the backbone and in the head as ScratchDet does (Zhu et al., CVPR 2019, section 3.2).
+ * separately in the backbone and in the head, and with residual extra layers, as ScratchDet does (Zhu et al., CVPR 2019).
  *
- * One class builds SSD300 and the small detectors of the notebooks: only the configuration differs.
- *
- * Departure: no batch norm after the max-pools, which ScratchDet's released Caffe model has.
+ * One class builds SSD300, SSD512 and the small detectors of the notebooks: only the configuration differs.
  */
 import { ConvBlock } from '../nn/conv-block';
 import { L2Norm } from '../nn/l2-norm';
 import { type ForwardContext, Module } from '../nn/module';
+import { type Layer, runLayers } from '../nn/sequential';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
 import type { Backbone, BackboneBuilder } from './backbones/backbone';
 import { Vgg, type VggConfig } from './backbones/vgg';
 import { SsdHead, type SsdPredictions } from './heads/ssd';
+import { buildExtra, convolutionalExtras, extraMapSize, type SsdExtra } from './ssd-extras';
 
-/** One of SSD's extra layers: 1x1 to `squeeze` channels, then 3x3 to `channels`. */
-export interface ExtraLayer {
-  readonly squeeze: number;
-  readonly channels: number;
-  readonly stride: 1 | 2;
-  readonly padding: 0 | 1;
-}
+export type { ExtraLayer } from './ssd-extras';
 
 /** A VGG trunk, less its normalisation, which the detector switches. */
 export type VggTrunk = Omit<VggConfig, 'batchNorm'>;
@@ -34,15 +28,15 @@ export interface SsdConfig {
   readonly backbone: VggTrunk | BackboneBuilder;
   /** Backbone stages whose output is a detection map, from 0. */
   readonly taps: readonly number[];
-  /** Each adds one coarser detection map. */
-  readonly extras: readonly ExtraLayer[];
+  /** Each adds one coarser detection map. They go on from the trunk's last stage, tapped or not. */
+  readonly extras: readonly SsdExtra[];
   /** Anchors a cell on each detection map. */
   readonly anchorsPerCell: readonly number[];
   /** Classes without the background. */
   readonly classes: number;
   /**
-   * Where batch normalisation stands. The extra layers count as backbone, as in ScratchDet's released code. A trunk that is
-   * built by a function decides for itself.
+   * Where batch normalisation stands. All between trunk and head counts as backbone, as the extra layers do in ScratchDet's released
+   * code. A trunk that is built by a function decides for itself.
    */
   readonly batchNorm: { readonly backbone: boolean; readonly head: boolean };
   /**
@@ -50,35 +44,48 @@ export interface SsdConfig {
    * ScratchDet removes it. Default: none.
    */
   readonly l2Norm?: number;
+  /**
+   * Channels that the head sees on each map, or on all: a map that has others goes through a 1x1 convolution with ReLU (and batch norm,
+   * where the backbone has it). Default: as they come.
+   */
+  readonly sourceChannels?: number | readonly number[];
 }
 
-/** SSD300 on VGG16: maps of 38, 19, 10, 5, 3 and 1 cells a side, 8732 anchors. */
-export function ssd300Config(
-  classes: number,
-  batchNorm: SsdConfig['batchNorm'],
-): SsdConfig & { readonly backbone: VggTrunk } {
+/** An SSD on VGG16. */
+type VggSsdConfig = SsdConfig & { readonly backbone: VggTrunk };
+
+/** VGG16 with fc6 and fc7 as convolutions: 20.48 million parameters. */
+const vgg16: VggTrunk = {
+  stages: [
+    [64, 64],
+    [128, 128],
+    [256, 256, 256],
+    [512, 512, 512],
+    [512, 512, 512],
+  ],
+  atrous: { channels: 1024, dilation: 6 },
+};
+
+/** SSD300 on VGG16: maps of 38, 19, 10, 5, 3 and 1 cells a side, 8732 anchors. 26,284,974 parameters for 20 classes, no batch norm. */
+export function ssd300Config(classes: number, batchNorm: SsdConfig['batchNorm']): VggSsdConfig {
   return {
     inputSize: 300,
-    backbone: {
-      stages: [
-        [64, 64],
-        [128, 128],
-        [256, 256, 256],
-        [512, 512, 512],
-        [512, 512, 512],
-      ],
-      atrous: { channels: 1024, dilation: 6 },
-    },
+    backbone: vgg16,
     taps: [3, 4],
-    extras: [
-      { squeeze: 256, channels: 512, stride: 2, padding: 1 },
-      { squeeze: 128, channels: 256, stride: 2, padding: 1 },
-      { squeeze: 128, channels: 256, stride: 1, padding: 0 },
-      { squeeze: 128, channels: 256, stride: 1, padding: 0 },
-    ],
+    extras: convolutionalExtras(19, 512),
     anchorsPerCell: [4, 6, 6, 6, 4, 4],
     classes,
     batchNorm,
+  };
+}
+
+/** SSD512 on VGG16: maps of 64, 32, 16, 8, 4, 2 and 1 cells a side, 24,564 anchors; its last extra layer has a window of 4x4. */
+export function ssd512Config(classes: number, batchNorm: SsdConfig['batchNorm']): VggSsdConfig {
+  return {
+    ...ssd300Config(classes, batchNorm),
+    inputSize: 512,
+    extras: convolutionalExtras(32, 512),
+    anchorsPerCell: [4, 6, 6, 6, 6, 4, 4],
   };
 }
 
@@ -86,10 +93,16 @@ export function ssd300Config(
 export class Ssd extends Module {
   readonly backbone: Backbone;
   readonly l2Norm?: L2Norm;
-  readonly extras: ConvBlock[][];
+  readonly extras: Layer[][];
+  /** Of each detection map the 1x1 convolution that `sourceChannels` asks for, or nothing. */
+  readonly equalize?: Layer[][];
   readonly head: SsdHead;
   readonly config: SsdConfig;
 
+  /**
+   * @throws RangeError for a tap that is no stage, numbers of anchors or channels that are not one a map, an input too small for an extra
+   *   layer, and residual extra layers without batch norm.
+   */
   constructor(config: SsdConfig, random: Random) {
     super();
     this.config = config;
@@ -106,28 +119,43 @@ export class Ssd extends Module {
         );
       }
     }
+    const maps = this.mapSizes().length;
+    const { anchorsPerCell, sourceChannels } = config;
+    const one = (what: string, values: readonly number[]): void => {
+      if (values.length === maps) return;
+      throw new RangeError(
+        `Ssd: ${values.length} ${what} [${values.join(', ')}], but ${maps} detection maps (${config.taps.length} taps and ` +
+          `${config.extras.length} extra layers); give one a map`,
+      );
+    };
+    one('anchorsPerCell', anchorsPerCell);
+    if (typeof sourceChannels === 'object') one('sourceChannels', sourceChannels);
     if (config.l2Norm !== undefined) {
       this.l2Norm = new L2Norm({ channels: stageWidths[config.taps[0]], scale: config.l2Norm });
     }
     let inChannels = stageWidths[stageWidths.length - 1];
-    this.extras = config.extras.map(({ squeeze, channels, stride, padding }) => {
-      const blocks = [
-        new ConvBlock({ inChannels, outChannels: squeeze, kernel: 1, batchNorm }, random),
-        new ConvBlock(
-          { inChannels: squeeze, outChannels: channels, kernel: 3, stride, padding, batchNorm },
-          random,
-        ),
-      ];
-      inChannels = channels;
-      return blocks;
+    this.extras = config.extras.map((extra) => {
+      const layers = buildExtra(extra, { inChannels, batchNorm }, random);
+      inChannels = extra.channels;
+      return layers;
     });
+    const sources = [
+      ...config.taps.map((tap) => stageWidths[tap]),
+      ...config.extras.map(({ channels }) => channels),
+    ];
+    const wanted =
+      typeof sourceChannels === 'number' ? sources.map(() => sourceChannels) : (sourceChannels ?? sources);
+    if (sources.some((channels, map) => channels !== wanted[map])) {
+      this.equalize = sources.map((channels, map) =>
+        channels === wanted[map]
+          ? []
+          : [new ConvBlock({ inChannels: channels, outChannels: wanted[map], kernel: 1, batchNorm }, random)],
+      );
+    }
     this.head = new SsdHead(
       {
-        inChannels: [
-          ...config.taps.map((tap) => stageWidths[tap]),
-          ...config.extras.map(({ channels }) => channels),
-        ],
-        anchorsPerCell: config.anchorsPerCell,
+        inChannels: wanted,
+        anchorsPerCell,
         classes: config.classes,
         batchNorm: config.batchNorm.head,
       },
@@ -142,11 +170,8 @@ export class Ssd extends Module {
       const maps = this.config.taps.map((tap) => stages[tap]);
       if (this.l2Norm) maps[0] = this.l2Norm.forward(maps[0], context);
       let y = stages[stages.length - 1];
-      for (const blocks of this.extras) {
-        for (const block of blocks) y = block.forward(y, context);
-        maps.push(y);
-      }
-      return maps;
+      for (const layers of this.extras) maps.push((y = runLayers(layers, y, context)));
+      return maps.map((map, level) => runLayers(this.equalize?.[level] ?? [], map, context));
     });
   }
 
@@ -155,15 +180,24 @@ export class Ssd extends Module {
     return tf.tidy(() => this.head.forward(this.features(x, context), context));
   }
 
-  /** Cells a side of each detection map, finest first, by the layers' own arithmetic. */
+  /**
+   * Cells a side of each detection map, finest first, by the layers' own arithmetic.
+   * @throws RangeError where a map is too small for the next extra layer.
+   */
   mapSizes(): number[] {
     const stageSizes = this.backbone.mapSizes(this.config.inputSize);
     const sizes = this.config.taps.map((tap) => stageSizes[tap]);
     let size = stageSizes[stageSizes.length - 1];
-    for (const { stride, padding } of this.config.extras) {
-      size = Math.floor((size + 2 * padding - 3) / stride) + 1;
-      sizes.push(size);
-    }
+    this.config.extras.forEach((extra, index) => {
+      const next = extraMapSize(extra, size);
+      if (next < 1) {
+        throw new RangeError(
+          `Ssd: at ${this.config.inputSize} pixels extra layer ${index} gets a map of ${size}x${size}, smaller than its window; ` +
+            'take a larger input or fewer extra layers',
+        );
+      }
+      sizes.push((size = next));
+    });
     return sizes;
   }
 }

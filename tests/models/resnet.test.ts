@@ -1,21 +1,28 @@
 /** Residual networks against PyTorch and torchvision (`tests/reference/networks.py`, in float64). */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   createRandom,
   createSsdDetector,
+  type ConvBlock,
   gridAnchors,
   inference,
   ResNet,
   resNet18,
+  resNet18A,
+  resNet18B,
   resNet34,
   type ResNetConfig,
   resNetStems,
+  rootResNet18,
+  rootResNet34,
   Ssd,
   summarize,
   tf,
+  useBackend,
 } from 'detlab';
+import { zeroRandom } from '../../lib/tensor/random';
 import { expectAsTorch, type TorchCase } from '../nn/torch-case';
 import { backends, expectClose, on } from '../tensor/kernels/backends';
 
@@ -30,12 +37,22 @@ const fixture = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'resnet
   resnet18: Published;
   resnet34: Published;
 };
+const scratchDet = JSON.parse(readFileSync(path.join(__dirname, 'fixtures', 'scratchdet.json'), 'utf8')) as {
+  stems: TorchCase<Omit<ResNetConfig, 'stem'> & { stem: 'unpooled' | 'unstrided' | 'root' }>[];
+};
 
 describe.each(backends)('as PyTorch has it, on %s', (backend) => {
   on(backend);
 
   test.each(fixture.small)('$name', (c) => {
     const net = new ResNet(c.options, createRandom(1));
+    expectAsTorch(net, (x, context) => net.forward(x, context), c);
+    net.dispose();
+  });
+
+  // tests/reference/scratchdet.py
+  test.each(scratchDet.stems)('ScratchDet’s stem "$name"', (c) => {
+    const net = new ResNet({ ...c.options, stem: resNetStems[c.options.stem] }, createRandom(1));
     expectAsTorch(net, (x, context) => net.forward(x, context), c);
     net.dispose();
   });
@@ -95,25 +112,78 @@ describe('as torchvision has it', () => {
   });
 });
 
-describe('ResNet', () => {
-  on('wasm');
+describe('ScratchDet’s five trunks at 300 pixels', () => {
+  beforeAll(() => useBackend());
 
-  // Multiply-adds at 300 px: 3.39 G by the layer table (ScratchDet's variant a).
-  test('costs what its layer table says', () => {
-    const net = new ResNet(resNet18, createRandom(1));
-    const sizes = [75, 38, 19, 10];
-    const stage = (size: number, width: number, before: number): number =>
-      size * size * (9 * before * width + 3 * 9 * width * width + (before === width ? 0 : before * width));
-    const table =
-      150 * 150 * 49 * 3 * 64 +
-      sizes.reduce((sum, size, i) => sum + stage(size, 64 * 2 ** i, i === 0 ? 64 : 32 * 2 ** i), 0);
-    expect(summarize(net, [300, 300, 3]).multiplyAdds).toBe(table);
-    expect((table / 1e9).toFixed(2)).toBe('3.39');
+  const seven = { size: 1, channels: [3], window: 49 };
+  const three = { size: 1, channels: [3, 64, 64], window: 9 };
+  // Stem: convolutions on 150 or 300 pixels. Then blocks a stage, cells a side, and the counts in millions and thousand millions.
+  test.each([
+    ['ResNet-18', resNet18, { ...seven, size: 150 }, [2, 2, 2, 2], [75, 38, 19, 10], '11.18', '3.39'],
+    ['ResNet-18-A', resNet18A, { ...seven, size: 150 }, [2, 2, 2, 2], [150, 75, 38, 19], '11.18', '12.54'],
+    ['ResNet-18-B', resNet18B, { ...seven, size: 300 }, [2, 2, 2, 2], [150, 75, 38, 19], '11.18', '13.17'],
+    [
+      'Root-ResNet-18',
+      rootResNet18,
+      { ...three, size: 300 },
+      [2, 2, 2, 2],
+      [150, 75, 38, 19],
+      '11.24',
+      '19.11',
+    ],
+    [
+      'Root-ResNet-34',
+      rootResNet34,
+      { ...three, size: 300 },
+      [3, 4, 6, 3],
+      [150, 75, 38, 19],
+      '21.35',
+      '32.61',
+    ],
+  ] as const)('%s costs what its layer table says', (_, config, stem, blocks, sizes, millions, giga) => {
+    let weights = 0;
+    let norms = 0;
+    let multiplyAdds = 0;
+    const convolution = (size: number, window: number, before: number, width: number): void => {
+      weights += window * before * width;
+      norms += 2 * width;
+      multiplyAdds += size * size * window * before * width;
+    };
+    for (const before of stem.channels) convolution(stem.size, stem.window, before, 64);
+    sizes.forEach((size, stage) => {
+      const width = 64 * 2 ** stage;
+      for (let block = 0; block < blocks[stage]; block++) {
+        const before = block === 0 && stage > 0 ? width / 2 : width;
+        convolution(size, 9, before, width);
+        convolution(size, 9, width, width);
+        if (before !== width) convolution(size, 1, before, width);
+      }
+    });
+    const net = new ResNet(config, zeroRandom);
+    const summary = summarize(net, [300, 300, 3]);
+    expect(summary.parameters).toBe(weights + norms);
+    expect(summary.multiplyAdds).toBe(multiplyAdds);
+    expect((summary.parameters / 1e6).toFixed(2)).toBe(millions);
+    expect((summary.multiplyAdds / 1e9).toFixed(2)).toBe(giga);
     expect(net.mapSizes(300)).toEqual(sizes);
     net.dispose();
   });
+});
 
-  test.each(['quarter', 'half', 'full'] as const)('mapSizes agrees with the maps: stem %s', (stem) => {
+describe('ResNet', () => {
+  on('wasm');
+
+  test('names a root block’s convolutions as ScratchDet’s released code does', () => {
+    const net = new ResNet({ stem: resNetStems.root, widths: [4], blocks: [1] }, createRandom(1));
+    const names = net.parameters().map(({ name }) => name);
+    expect(names.slice(0, 10)).toEqual(
+      ['conv1.weight', 'bn1.weight', 'bn1.bias', 'conv2.weight', 'bn2.weight', 'bn2.bias', 'conv3.weight', 'bn3.weight', 'bn3.bias', 'layer1.0.conv1.weight'], // prettier-ignore
+    );
+    net.dispose();
+  });
+
+  const stems = Object.keys(resNetStems) as (keyof typeof resNetStems)[];
+  test.each(stems)('mapSizes agrees with the maps: stem %s', (stem) => {
     const net = new ResNet(
       { stem: resNetStems[stem], widths: [4, 4, 4], blocks: [1, 1, 1] },
       createRandom(1),
@@ -151,7 +221,7 @@ describe('ResNet', () => {
     );
     expect(model.mapSizes()).toEqual([10, 5, 3]);
     expect(model.namedVariables()[0].name).toBe('backbone.conv1.weight');
-    expect(model.extras[0][0].conv.weight.shape).toEqual([1, 1, 8, 4]);
+    expect((model.extras[0][0] as ConvBlock).conv.weight.shape).toEqual([1, 1, 8, 4]);
     const maps = model.mapSizes().map((size) => [size, size] as const);
     const detector = createSsdDetector(model, gridAnchors({ imageWidth: 40, imageHeight: 40, maps }));
     const images = tf.zeros<tf.Rank.R4>([2, 40, 40, 3]);

@@ -1,6 +1,7 @@
 /**
- * Residual networks (He et al., CVPR 2016, section 3.3): ResNet-18, -34, -50 and -101 as torchvision has them, and small ones by the
- * same rule. Parameters have torchvision's names (`conv1.weight`, `layer2.0.downsample.1.bias`), less its classifier.
+ * Residual networks (He et al., CVPR 2016, section 3.3): ResNet-18, -34, -50 and -101 as torchvision has them, the variants of ResNet-18
+ * that ScratchDet tries (Zhu et al., CVPR 2019), and small ones by the same rule. Parameters have torchvision's names (`conv1.weight`,
+ * `layer2.0.downsample.1.bias`), less its classifier.
  *
  * Departure, torchvision's: a bottleneck that halves the map does so in its 3x3 convolution, not in its first 1x1 ("version 1.5").
  */
@@ -15,21 +16,35 @@ import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import type { Backbone } from './backbone';
 
-/** What stands before the first stage: a convolution with batch norm and ReLU, then a max-pool of 3 and stride 2 if wanted. */
+/** What stands before the first stage: convolutions with batch norm and ReLU, then a max-pool if wanted. */
 export interface ResNetStem {
   readonly kernel: number;
+  /** Of the first convolution; the others have 1. */
   readonly stride: 1 | 2;
+  /** How many convolutions, each as wide as the first stage. Default 1. */
+  readonly convolutions?: 1 | 2 | 3;
+  /** A max-pool of stride 2. */
   readonly pool: boolean;
+  /** The pool's window: 3 with padding 1 (default), or 2 without. Either halves an odd size upwards. */
+  readonly poolKernel?: 2 | 3;
 }
 
-/** The stems in use, by what they make of the image's size. */
-export const resNetStems: Readonly<Record<'quarter' | 'half' | 'full', ResNetStem>> = {
+/** The stems in use. */
+export const resNetStems: Readonly<
+  Record<'quarter' | 'half' | 'full' | 'unpooled' | 'unstrided' | 'root', ResNetStem>
+> = {
   /** 7x7 of stride 2 and a pool: ImageNet's. */
   quarter: { kernel: 7, stride: 2, pool: true },
   /** 3x3 of stride 2. */
   half: { kernel: 3, stride: 2, pool: false },
   /** 3x3 of stride 1: for images of a few dozen pixels. */
   full: { kernel: 3, stride: 1, pool: false },
+  /** ScratchDet's ResNet-18-A: ImageNet's without the pool, the second of its two halvings. */
+  unpooled: { kernel: 7, stride: 2, pool: false },
+  /** ScratchDet's ResNet-18-B: ImageNet's without the stride, the first of its two halvings. The image is sampled in full. */
+  unstrided: { kernel: 7, stride: 1, pool: true },
+  /** ScratchDet's root block: three 3x3 of stride 1 instead of the 7x7, and a 2x2 pool. */
+  root: { kernel: 3, stride: 1, convolutions: 3, pool: true, poolKernel: 2 },
 };
 
 /** What a residual network is made of. */
@@ -53,6 +68,18 @@ export const resNet18: ResNetConfig = {
 /** ResNet-34: 21,284,672 parameters without the classifier. */
 export const resNet34: ResNetConfig = { ...resNet18, blocks: [3, 4, 6, 3] };
 
+/** ScratchDet's ResNet-18-A: as ResNet-18, but every map twice as large. 11,176,512 parameters. */
+export const resNet18A: ResNetConfig = { ...resNet18, stem: resNetStems.unpooled };
+
+/** ScratchDet's ResNet-18-B: maps as large as ResNet-18-A's, but nothing halves the image before it is looked at. 11,176,512 parameters. */
+export const resNet18B: ResNetConfig = { ...resNet18, stem: resNetStems.unstrided };
+
+/** ScratchDet's Root-ResNet-18: 11,242,816 parameters, maps as large as ResNet-18-B's. */
+export const rootResNet18: ResNetConfig = { ...resNet18, stem: resNetStems.root };
+
+/** ScratchDet's Root-ResNet-34: 21,350,976 parameters. */
+export const rootResNet34: ResNetConfig = { ...resNet34, stem: resNetStems.root };
+
 /** ResNet-50: 23,508,032 parameters without the classifier. */
 export const resNet50: ResNetConfig = { ...resNet34, block: 'bottleneck' };
 
@@ -62,29 +89,41 @@ export const resNet101: ResNetConfig = { ...resNet50, blocks: [3, 4, 23, 3] };
 /** How many times as wide as its stage a bottleneck's output is. */
 const expansion = 4;
 
-/** 3x3 -> 3x3, each with batch norm, plus the input (through a 1x1 of the same stride where shapes differ), then ReLU. */
+/**
+ * 3x3 -> 3x3, each with batch norm, plus the input (through a 1x1 of the same stride where shapes differ), then ReLU.
+ *
+ * `padding` 0 leaves out the first convolution's: the map loses a cell on every side before any stride, and so does the input that is
+ * added. The windows of the cells that remain are then those of the padded convolution.
+ */
 export class BasicBlock extends Module {
   readonly conv1: Conv2d;
   readonly bn1: BatchNorm2d;
   readonly conv2: Conv2d;
   readonly bn2: BatchNorm2d;
   readonly downsample?: Layer[];
+  readonly padding: 0 | 1;
 
-  constructor(inChannels: number, outChannels: number, stride: 1 | 2, random: Random) {
+  constructor(inChannels: number, outChannels: number, stride: 1 | 2, random: Random, padding: 0 | 1 = 1) {
     super();
-    this.conv1 = convolution(inChannels, outChannels, 3, stride, random);
+    this.padding = padding;
+    this.conv1 = convolution(inChannels, outChannels, 3, stride, random, padding);
     this.bn1 = new BatchNorm2d({ channels: outChannels });
     this.conv2 = convolution(outChannels, outChannels, 3, 1, random);
     this.bn2 = new BatchNorm2d({ channels: outChannels });
     this.downsample = shortcut(inChannels, outChannels, stride, random);
   }
 
-  /** @param x `[B, H, W, in]`. Returns `[B, ceil(H / stride), ceil(W / stride), out]`; the caller disposes it. */
+  /**
+   * @param x `[B, H, W, in]`.
+   * @returns `[B, ceil(H / stride), ceil(W / stride), out]`, with H - 2 and W - 2 for H and W where `padding` is 0; the caller disposes
+   *   it.
+   */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
     return tf.tidy(() => {
       let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
       y = this.bn2.forward(this.conv2.forward(y, context), context);
-      return relu(y.add(runLayers(this.downsample ?? [], x, context)));
+      const input = this.padding === 1 ? x : withoutBorder(x);
+      return relu(y.add(runLayers(this.downsample ?? [], input, context)));
     });
   }
 }
@@ -129,6 +168,11 @@ export class Bottleneck extends Module {
 export class ResNet extends Module implements Backbone {
   readonly conv1: Conv2d;
   readonly bn1: BatchNorm2d;
+  /** Second and third convolution of a stem that has them, under the names that ScratchDet's released code gives them. */
+  readonly conv2?: Conv2d;
+  readonly bn2?: BatchNorm2d;
+  readonly conv3?: Conv2d;
+  readonly bn3?: BatchNorm2d;
   readonly layer1: Layer[];
   readonly layer2?: Layer[];
   readonly layer3?: Layer[];
@@ -153,6 +197,15 @@ export class ResNet extends Module implements Backbone {
     this.channels = kind === 'bottleneck' ? widths.map((width) => expansion * width) : widths;
     this.conv1 = convolution(3, widths[0], stem.kernel, stem.stride, random);
     this.bn1 = new BatchNorm2d({ channels: widths[0] });
+    const { convolutions = 1 } = stem;
+    if (convolutions > 1) {
+      this.conv2 = convolution(widths[0], widths[0], stem.kernel, 1, random);
+      this.bn2 = new BatchNorm2d({ channels: widths[0] });
+    }
+    if (convolutions > 2) {
+      this.conv3 = convolution(widths[0], widths[0], stem.kernel, 1, random);
+      this.bn3 = new BatchNorm2d({ channels: widths[0] });
+    }
     const stage = (index: number): Layer[] =>
       Array.from({ length: blocks[index] }, (_, block) => {
         const before = index === 0 ? widths[0] : this.channels[index - 1];
@@ -169,7 +222,13 @@ export class ResNet extends Module implements Backbone {
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
       let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
-      if (this.config.stem.pool) y = maxPool2d(y, { kernel: 3, stride: 2, padding: 1 });
+      if (this.conv2 && this.bn2) y = relu(this.bn2.forward(this.conv2.forward(y, context), context));
+      if (this.conv3 && this.bn3) y = relu(this.bn3.forward(this.conv3.forward(y, context), context));
+      const { pool, poolKernel = 3 } = this.config.stem;
+      if (pool) {
+        const window = poolKernel === 2 ? { kernel: 2, ceil: true } : { kernel: 3, padding: 1 };
+        y = maxPool2d(y, { stride: 2, ...window });
+      }
       const maps: tf.Tensor4D[] = [];
       for (const layer of [this.layer1, this.layer2, this.layer3, this.layer4]) {
         if (layer) maps.push((y = runLayers(layer, y, context)));
@@ -207,9 +266,16 @@ function convolution(
   kernel: number,
   stride: number,
   random: Random,
+  padding?: number,
 ): Conv2d {
   return new Conv2d(
-    { inChannels, outChannels, kernel, stride, bias: false, initializer: kaimingNormalFanOut },
+    { inChannels, outChannels, kernel, stride, padding, bias: false, initializer: kaimingNormalFanOut },
     random,
   );
+}
+
+/** The map less its outermost cells, written as a slice whose gradient every backend has. */
+function withoutBorder(x: tf.Tensor4D): tf.Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  return tf.slice(x, [0, 1, 1, 0], [batch, height - 2, width - 2, channels]);
 }
