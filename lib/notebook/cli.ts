@@ -54,6 +54,10 @@ const commands: Record<string, Command> = {
     help: 'train a small detector on images of your own or the shipped ones (npm run train -- --help)',
     run: async (words) => (await load<TrainModule>('runs/command')).trainCommand(words),
   },
+  evidence: {
+    help: 'back a paper’s claims with several seeds of every run (npm run evidence -- --help)',
+    run: async (words) => (await load<EvidenceModule>('evidence/command')).evidenceCommand(words),
+  },
   bench: {
     help: 'measure the backend (npm run bench -- --help)',
     run: async (words) => (await load<BenchModule>('bench/main')).benchCommand(words),
@@ -77,6 +81,9 @@ interface DataModule {
 }
 interface TrainModule {
   trainCommand: (words: string[]) => Promise<number>;
+}
+interface EvidenceModule {
+  evidenceCommand: (words: string[]) => Promise<number>;
 }
 interface BenchModule {
   benchCommand: (words: string[]) => Promise<number>;

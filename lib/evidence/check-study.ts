@@ -1,0 +1,128 @@
+/** Finds what is wrong with a study before hours are spent on it, and tells its settings from others. */
+import { createHash } from 'node:crypto';
+import type { Profile } from '../papers/profile';
+import { nearest } from '../tensor/nearest';
+import type { ClaimComparison, Study, StudyArm } from './study';
+
+const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/**
+ * @throws naming the place and the likely fix: names that can't be file names or come twice, claims about arms or metrics that there are
+ *   not, settings that are not plain JSON, a profile that the study does not have.
+ */
+export function checkStudy(study: Study, profile: Profile): void {
+  const where = `study '${study.name}'`;
+  const problem = (text: string): Error => new Error(`${where}: ${text}`);
+  if (!fileName.test(study.name)) throw problem('its name must be made of letters, digits, ".", "_" and "-"');
+  if (!study.profiles.includes(profile))
+    throw problem(`it has no profile '${profile}', only ${study.profiles.join(', ')}`);
+  const metrics = Object.keys(study.metrics);
+  if (metrics.length === 0) throw problem('it has no metric');
+
+  const arms = study.arms(profile);
+  if (arms.length === 0) throw problem(`it has no arms at the ${profile} profile`);
+  for (const [i, { name, settings }] of arms.entries()) {
+    if (!fileName.test(name) || /-seed\d+$/.test(name))
+      throw problem(
+        `arm '${name}': names are made of letters, digits, ".", "_" and "-", and don't end like "-seed1"`,
+      );
+    // Some file systems don't tell capitals from small letters.
+    if (arms.findIndex((arm) => arm.name.toLowerCase() === name.toLowerCase()) !== i)
+      throw problem(`there are two arms '${name}'`);
+    checkPlain(settings, `${where}: arm '${name}': settings`);
+  }
+  checkPlain(study.settings(profile), `${where}: settings`);
+
+  const known = (what: string, name: string, names: readonly string[], claim: string): void => {
+    if (names.includes(name)) return;
+    const near = nearest(name, names);
+    const hint = near ? ` Did you mean '${near}'?` : ` There are ${names.join(', ')}.`;
+    throw problem(`claim '${claim}': there is no ${what} '${name}'.${hint}`);
+  };
+  const names = arms.map(({ name }) => name);
+  const claims = study.claims(profile);
+  for (const [i, claim] of claims.entries()) {
+    if (claims.findIndex(({ name }) => name === claim.name) !== i)
+      throw problem(`there are two claims '${claim.name}'`);
+    if (claim.comparisons.length === 0) throw problem(`claim '${claim.name}' compares nothing`);
+    for (const comparison of claim.comparisons) {
+      known('arm', comparison.arm, names, claim.name);
+      if (comparison.kind === 'divergence') continue;
+      known('arm', comparison.than, names, claim.name);
+      known('metric', comparison.metric, metrics, claim.name);
+      if (comparison.arm === comparison.than)
+        throw problem(`claim '${claim.name}' compares '${comparison.arm}' with itself`);
+      const [what, bound] = boundOf(comparison);
+      if (!(bound > 0 && Number.isFinite(bound)))
+        throw problem(`claim '${claim.name}': ${what} is a number above 0, got ${bound}`);
+    }
+  }
+}
+
+function boundOf(comparison: Exclude<ClaimComparison, { kind: 'divergence' }>): [string, number] {
+  return comparison.kind === 'difference' ? ['least', comparison.least] : ['margin', comparison.margin];
+}
+
+/** What fixes a run, beside its seed. */
+export function runSettings(study: Study, profile: Profile, arm: StudyArm): Record<string, unknown> {
+  return plain({ study: study.settings(profile), arm: arm.settings }) as Record<string, unknown>;
+}
+
+/** A short hash of settings; the order of keys does not count. */
+export function fingerprintOf(settings: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(settings)))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+/** How two settings differ, a piece of text each: `arm.rate: was 0.01, now it is 0.02`. */
+export function settingsChanges(before: unknown, now: unknown, where: string = ''): string[] {
+  if (JSON.stringify(sorted(before)) === JSON.stringify(sorted(now))) return [];
+  if (isRecord(before) && isRecord(now)) {
+    return [...new Set([...Object.keys(before), ...Object.keys(now)])].flatMap((key) =>
+      settingsChanges(before[key], now[key], where === '' ? key : `${where}.${key}`),
+    );
+  }
+  return [`${where}: was ${short(before)}, now it is ${short(now)}`];
+}
+
+function short(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key])]),
+  );
+}
+
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value)) as unknown;
+}
+
+/** What JSON would change or lose would make two different runs look the same. */
+function checkPlain(value: unknown, where: string): void {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
+  if (typeof value === 'number' && Number.isFinite(value)) return;
+  if (Array.isArray(value)) return value.forEach((item, i) => checkPlain(item, `${where}[${i}]`));
+  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value as object) : undefined;
+  if (isRecord(value) && (prototype === null || Object.getPrototypeOf(prototype) === null)) {
+    for (const [key, part] of Object.entries(value))
+      if (part !== undefined) checkPlain(part, `${where}.${key}`);
+    return;
+  }
+  throw new Error(
+    `${where} is ${typeof value === 'object' ? 'an object of a class' : String(value)}; it must be plain JSON`,
+  );
+}
+
+/** Whether it is an object with keys. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,189 @@
+/** `npm run evidence`: runs a paper's study with several seeds, keeps the results, and says what they show. */
+import path from 'node:path';
+import { parseProfile } from '../notebook/environment';
+import { parseArguments } from '../notebook/runner/arguments';
+import { UsageError } from '../notebook/runner/select';
+import type { Profile } from '../papers/profile';
+import { parseBackendName } from '../tensor/ladder';
+import { nearest } from '../tensor/nearest';
+import { projectRoot } from '../tensor/packages';
+import { table } from '../plot/table';
+import { checkStudy } from './check-study';
+import { writeReport } from './report';
+import { planRuns, runStudy } from './runner';
+import { resultsFolder } from './store';
+import { loadStudy, studyNames } from './studies';
+import type { Study } from './study';
+import { claimTable, loadEvidence } from './summary';
+import { leastSeeds } from './verdict';
+
+const help: string = `npm run evidence -- STUDY [options]
+
+Backs the claims of a paper's notebook: runs every arm of its study with several seeds, keeps each run's result in
+data/results/STUDY/PROFILE/ARM-seedN.json, and computes from them which claims are shown, not shown at this scale, or contradicted.
+
+  STUDY                ${studyNames.join(', ') || 'none yet'}; or a .js or .mjs file of yours that exports \`study\`
+                       (lib/evidence/study.ts says what a study is)
+
+  --profile NAME       quick, default or paper (default: default)
+  --seeds N            seeds 1 to N of every arm (default: ${leastSeeds}, the fewest that show anything)
+  --arms PATTERN       only these arms: names with * for anything, several joined by commas
+  --jobs N             so many runs side by side, each with its share of the processor's threads (default: 1)
+  --backend NAME       tensorflow, webgpu, wasm or cpu (default: the fastest there is)
+  --out FOLDER         keep results in FOLDER/STUDY/PROFILE (default: data/results)
+  --list               the runs and what there is of them; runs nothing. Without a study: the studies
+  --report             write the page and charts of the results that there are; runs nothing
+  --help               this text
+
+Runs that have a good result are not run again; those of other settings are. A command that was broken off, even by a crash or kill -9,
+goes on where it was when it is given again: unfinished runs keep their checkpoints in runs/evidence (with --out: in FOLDER/.unfinished).
+Ctrl-C lets all runs save and ends them; twice ends them at once. One run's numbers depend on its threads, and so on --jobs;
+DETLAB_THREADS says how many there are to share.
+
+Exit code: 0 all results are there, 1 some are not, 2 a mistake in the command, 130 interrupted.
+`;
+
+/** Runs the command. Returns the exit code. */
+export async function evidenceCommand(words: string[]): Promise<number> {
+  const { flags, values, names } = parseArguments(words, {
+    help: 'flag',
+    list: 'flag',
+    report: 'flag',
+    profile: { value: 'default' },
+    seeds: { value: '3' },
+    arms: { value: "'bn-*'" },
+    jobs: { value: '2' },
+    backend: { value: 'wasm' },
+    out: { value: 'results' },
+  });
+  if (flags.has('help')) {
+    console.log(help);
+    return 0;
+  }
+  if (names.length === 0) {
+    if (flags.has('list')) console.log(studyNames.join('\n') || 'There are no studies yet.');
+    else console.log(help);
+    return flags.has('list') ? 0 : 2;
+  }
+  if (names.length > 1) throw new UsageError(`One study at a time, not also ${names.slice(1).join(' ')}.`);
+  if (flags.has('list') && flags.has('report')) throw new UsageError('Either --list or --report, not both.');
+  const checked = <T>(read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      throw new UsageError((error as Error).message);
+    }
+  };
+  const whole = (name: string, byDefault: number): number => {
+    const text = values.get(name);
+    const value = text === undefined ? byDefault : Number(text);
+    if (!Number.isInteger(value) || value < 1)
+      throw new UsageError(`--${name} is a whole number from 1, got ${text}`);
+    return value;
+  };
+  const profile = checked(() => parseProfile(values.get('profile') ?? 'default', '--profile'));
+  const [seeds, jobs] = [whole('seeds', leastSeeds), whole('jobs', 1)];
+  const wanted = values.get('backend');
+  const backend = wanted === undefined ? undefined : checked(() => parseBackendName(wanted, '--backend'));
+  const folder = values.get('out');
+  const out = folder === undefined ? resultsFolder : path.resolve(folder);
+  const work =
+    folder === undefined ? path.join(projectRoot, 'runs', 'evidence') : path.join(out, '.unfinished');
+
+  const study = await loadStudy(names[0]);
+  if (!study.profiles.includes(profile))
+    throw new UsageError(
+      `--profile: ${study.name} has no profile '${profile}', only ${study.profiles.join(', ')}.`,
+    );
+  checkStudy(study, profile);
+  const arms = chooseArms(study, profile, values.get('arms'));
+  const plan = { study, profile, arms, seeds: Array.from({ length: seeds }, (_, i) => i + 1), out };
+  if (flags.has('list')) return list(plan);
+  if (flags.has('report')) return report(study, profile, out);
+
+  if (!(await prepareBackend(backend ?? process.env.DETLAB_BACKEND))) return 1;
+  const [stop, kill] = [new AbortController(), new AbortController()];
+  let stoppedBy: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stoppedBy !== undefined) kill.abort();
+    stoppedBy ??= signal;
+    stop.abort();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  try {
+    const source = names[0];
+    const result = await runStudy({
+      ...plan,
+      source,
+      jobs,
+      backend,
+      work,
+      signal: stop.signal,
+      killSignal: kill.signal,
+    });
+    console.log(`${result.there} of ${result.of} results are there.`);
+    for (const failure of result.failures) console.log(`failed: ${failure.split('\n')[0]}`);
+    if (result.there > 0) await report(study, profile, out);
+    if (stoppedBy !== undefined) return 130;
+    return result.there === result.of ? 0 : 1;
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+/** The names of the arms that a pattern means. @throws UsageError where a part of it means none, naming the nearest. */
+export function chooseArms(study: Study, profile: Profile, pattern: string | undefined): string[] {
+  const names = study.arms(profile).map(({ name }) => name);
+  if (pattern === undefined) return names;
+  const chosen = new Set<string>();
+  for (const part of pattern.split(',').map((text) => text.trim())) {
+    const parts = part.split('*').map((text) => text.replace(/[.^$+?()[\]{}|\\]/g, '\\$&'));
+    const found = names.filter((name) => new RegExp(`^${parts.join('.*')}$`, 'i').test(name));
+    if (found.length === 0) {
+      const near = nearest(part, names);
+      throw new UsageError(
+        `--arms: no arm is called '${part}'.${near ? ` Did you mean '${near}'?` : ''} There are ${names.join(', ')}.`,
+      );
+    }
+    for (const name of found) chosen.add(name);
+  }
+  return names.filter((name) => chosen.has(name));
+}
+
+async function list(plan: Parameters<typeof planRuns>[0]): Promise<number> {
+  const runs = await planRuns(plan);
+  const states = { good: 'there', missing: 'to do', stale: 'of other settings', broken: 'broken' };
+  const rows = plan.arms.map((arm) => ({
+    arm,
+    ...Object.fromEntries(
+      runs.filter((run) => run.arm === arm).map(({ seed, file }) => [`seed ${seed}`, states[file.state]]),
+    ),
+  }));
+  console.log(table(rows).text());
+  for (const { file } of runs) if ('problem' in file) console.log(file.problem);
+  return 0;
+}
+
+async function report(study: Study, profile: Profile, out: string): Promise<number> {
+  const evidence = await loadEvidence(study, { profile, folder: out });
+  if (evidence.runs.length === 0) {
+    const why = evidence.problems.length > 0 ? `:\n${evidence.problems.join('\n')}` : '.';
+    throw new UsageError(`There are no results of ${study.name} at the ${profile} profile to report${why}`);
+  }
+  const page = await writeReport(out, evidence);
+  for (const problem of evidence.problems) console.log(`not used: ${problem}`);
+  const short = path.relative(process.cwd(), page);
+  console.log(`\n${claimTable(evidence).text()}\n\n${short.startsWith('..') ? page : short}`);
+  return 0;
+}
+
+/** Hours on the second best backend are worth a word first. */
+async function prepareBackend(backend: string | undefined): Promise<boolean> {
+  if (backend !== undefined && backend !== '' && backend !== 'tensorflow') return true;
+  const { prepareTensorFlow } = await import('../tensor/prepare/prepare.js');
+  const prepared = await prepareTensorFlow();
+  if (prepared.ok) return true;
+  console.log(`TensorFlow can't be used: ${prepared.reason}. What would help: ${prepared.remedy}`);
+  return backend !== 'tensorflow';
+}

@@ -1,0 +1,265 @@
+/** Runs what is missing of a study: a process a run, several side by side, seed by seed. */
+import { type ChildProcess, fork } from 'node:child_process';
+import path from 'node:path';
+import readline from 'node:readline';
+import { clock, StatusLine } from '../notebook/runner/status-line';
+import type { Profile } from '../papers/profile';
+import { formatDuration } from '../plot/format';
+import { threadCount } from '../tensor/native';
+import { projectRoot } from '../tensor/packages';
+import { fingerprintOf, runSettings } from './check-study';
+import type { RunMessage, RunOrder } from './run-process';
+import { armOf, type EvidenceRun, type FileState, readRun } from './store';
+import type { Study } from './study';
+import { type RunningRun, secondsLeft } from './time-left';
+import { removeWork } from './work-folder';
+
+/** What is to be run, and how. */
+export interface RunnerOptions {
+  readonly study: Study;
+  /** What `loadStudy` takes. */
+  readonly source: string;
+  readonly profile: Profile;
+  /** Names of arms. */
+  readonly arms: readonly string[];
+  readonly seeds: readonly number[];
+  readonly jobs: number;
+  readonly backend?: string;
+  /** Where results go: OUT/STUDY/PROFILE. */
+  readonly out: string;
+  /** Where unfinished runs are kept. */
+  readonly work: string;
+  /** Aborted once: runs save and end. */
+  readonly signal: AbortSignal;
+  /** Aborted: they end at once. */
+  readonly killSignal?: AbortSignal;
+  readonly line?: StatusLine;
+}
+
+/** One run of the plan. */
+export interface PlannedRun {
+  readonly arm: string;
+  readonly seed: number;
+  readonly file: FileState;
+}
+
+/** How it went. */
+export interface RunnerResult {
+  /** Good results now. */
+  readonly there: number;
+  readonly of: number;
+  /** `ARM seed N: why`. */
+  readonly failures: readonly string[];
+}
+
+/** How long interrupted runs may take to save. */
+const saveSeconds = 30;
+
+/** Every arm of the first seed, then of the second: a study that is broken off has whole seeds. */
+export async function planRuns(
+  options: Pick<RunnerOptions, 'study' | 'profile' | 'arms' | 'seeds' | 'out'>,
+): Promise<PlannedRun[]> {
+  const { study, profile, arms, seeds, out } = options;
+  const plan: PlannedRun[] = [];
+  for (const seed of seeds)
+    for (const arm of arms) plan.push({ arm, seed, file: await readRun(out, study, { profile, arm, seed }) });
+  return plan;
+}
+
+/** The threads that each of so many runs side by side gets. */
+export function threadsEach(jobs: number): number {
+  return Math.max(1, Math.floor(threadCount() / jobs));
+}
+
+/** Runs what is missing, stale or broken. A run that fails is told; the others go on. */
+export async function runStudy(options: RunnerOptions): Promise<RunnerResult> {
+  const { study, profile, jobs, out, work, signal } = options;
+  const line = options.line ?? new StatusLine(process.stdout, 60);
+  const threads = threadsEach(jobs);
+  const plan = await planRuns(options);
+  const waiting = plan.filter(({ file }) => file.state !== 'good');
+  let there = plan.length - waiting.length;
+  line.print(
+    `${study.name}, ${profile} profile: ${count(options.arms.length, 'arm')} x ${count(options.seeds.length, 'seed')}, ` +
+      `${count(plan.length, 'run')}; ${there} there, ${waiting.length} to do` +
+      (waiting.length > 0 ? `, ${jobs} at a time, ${count(threads, 'thread')} each` : ''),
+  );
+  for (const { file } of plan)
+    if ('problem' in file) line.print(`${file.problem}. It is not used; the run is done again.`);
+
+  const known = new Map<string, number[]>();
+  const took = (arm: string, seconds: number): void =>
+    void known.set(arm, [...(known.get(arm) ?? []), seconds]);
+  for (const { arm, seed, file } of plan) {
+    if (file.state !== 'good') continue;
+    if (file.run.provenance.threads === threads) took(arm, file.run.provenance.seconds);
+    // A process that was killed after it had written its result left this.
+    await removeWork(work, { study: study.name, profile, arm, seed });
+  }
+
+  const started = performance.now();
+  const since = (): number => (performance.now() - started) / 1000;
+  const running = new Set<Child>();
+  const failures: string[] = [];
+  let backend: string | undefined;
+  const showStatus = (): void => {
+    const left = secondsLeft({
+      jobs,
+      waiting: waiting.map(({ arm }) => arm),
+      running: [...running].map((child) => child.timing()),
+      known,
+    });
+    const time = left === undefined ? clock(since()) : `${clock(since())}, about ${clock(left)} left`;
+    const each = [...running].map((child) => child.text());
+    line.update([`${study.name} ${there}/${plan.length}`, time, ...each].join('  '), String(there));
+  };
+  const ticking = setInterval(showStatus, 1000);
+  const stopAll = (): void => {
+    line.print('stopping: unfinished runs save what they have; the same command goes on with them');
+    for (const child of running) child.stop();
+  };
+  const killAll = (): void => running.forEach((child) => child.kill());
+  signal.addEventListener('abort', stopAll, { once: true });
+  options.killSignal?.addEventListener('abort', killAll, { once: true });
+
+  const worker = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const next = waiting.shift();
+      if (!next) return;
+      const { arm, seed } = next;
+      const name = `${arm} seed ${seed}`;
+      const fingerprint = fingerprintOf(runSettings(study, profile, armOf(study, profile, arm)));
+      const { source, backend: wanted } = options;
+      const order: RunOrder = { study: source, profile, arm, seed, fingerprint, out, work, backend: wanted };
+      const child = new Child(order, threads, (message) => {
+        if (typeof message === 'string') line.print(`${name}: ${message}`);
+        else {
+          if (message.resumed) line.print(`${name}: goes on where it was broken off`);
+          if (message.backend !== backend) line.print((backend = message.backend));
+        }
+      });
+      running.add(child);
+      const problem = await child.ended;
+      running.delete(child);
+      const file = await readRun(out, study, { profile, arm, seed });
+      if (file.state === 'good') {
+        there += 1;
+        took(arm, file.run.provenance.seconds);
+        line.print(`${name}: ${outcome(study, file.run)}`);
+      } else if (problem !== undefined && !signal.aborted) {
+        failures.push(`${name}: ${problem}`);
+        line.print(`${name} failed: ${problem}`);
+      }
+      showStatus();
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(jobs, waiting.length) }, worker));
+  } finally {
+    clearInterval(ticking);
+    signal.removeEventListener('abort', stopAll);
+    options.killSignal?.removeEventListener('abort', killAll);
+    line.clear();
+  }
+  return { there, of: plan.length, failures };
+}
+
+function outcome(study: Study, run: EvidenceRun): string {
+  const values = Object.entries(study.metrics).map(([name, { digits = 3 }]) => {
+    const value = run.metrics[name];
+    return `${name} ${value === null ? 'none' : value.toFixed(digits)}`;
+  });
+  return [...(run.diverged ? ['diverged'] : []), ...values, formatDuration(run.provenance.seconds)].join(
+    ', ',
+  );
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+type Started = Extract<RunMessage, { type: 'started' }>;
+
+/** The process of a run. */
+class Child {
+  /** `undefined` when it is done or was stopped, else what went wrong. */
+  readonly ended: Promise<string | undefined>;
+  private readonly child: ChildProcess;
+  private readonly started: number = performance.now();
+  private first: RunningRun['first'];
+  private last: RunningRun['last'];
+  private note = '';
+  private lastWords = '';
+  private end: RunMessage | undefined;
+  private killer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly order: RunOrder,
+    threads: number,
+    tell: (message: string | Started) => void,
+  ) {
+    const script = path.join(projectRoot, 'dist', 'evidence', 'run-process.js');
+    this.child = fork(script, [JSON.stringify(order)], {
+      env: { ...process.env, DETLAB_THREADS: String(threads) },
+      execArgv: ['--enable-source-maps'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    readline.createInterface({ input: this.child.stdout! }).on('line', (text) => tell(text));
+    this.child.stderr!.on('data', (chunk: Buffer) => {
+      this.lastWords = (this.lastWords + chunk.toString()).slice(-4096);
+    });
+    this.child.on('message', (message: RunMessage) => {
+      if (message.type === 'progress') this.progress(message.step, message.steps, message.note);
+      else if (message.type === 'notice') tell(message.line);
+      else if (message.type === 'started') tell(message);
+      else this.end = message;
+    });
+    this.ended = new Promise((resolve) => {
+      this.child.on('error', (error) => resolve(error.message));
+      this.child.on('close', (code, signal) => {
+        clearTimeout(this.killer);
+        resolve(this.problem(code, signal));
+      });
+    });
+  }
+
+  stop(): void {
+    this.child.kill('SIGTERM');
+    this.killer ??= setTimeout(() => this.kill(), saveSeconds * 1000);
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  timing(): RunningRun {
+    return { arm: this.order.arm, seconds: this.seconds(), first: this.first, last: this.last };
+  }
+
+  text(): string {
+    return [`${this.order.arm} seed ${this.order.seed}`, this.note].filter(Boolean).join(' ');
+  }
+
+  private seconds(): number {
+    return (performance.now() - this.started) / 1000;
+  }
+
+  private progress(step: number, steps: number, note: string | undefined): void {
+    this.last = { seconds: this.seconds(), share: Math.min(1, step / steps) };
+    this.first ??= this.last;
+    this.note = [`${step}/${steps}`, note].filter(Boolean).join(' ');
+  }
+
+  private problem(code: number | null, signal: NodeJS.Signals | null): string | undefined {
+    if (this.end?.type === 'done' || this.end?.type === 'stopped') return undefined;
+    const words = this.lastWords.trim();
+    if (this.end?.type === 'failed')
+      return words.includes(this.end.message) ? words : [this.end.message, words].filter(Boolean).join('\n');
+    const memory =
+      signal === 'SIGKILL' ? ' (the system does that when memory runs out: try fewer --jobs)' : '';
+    const how = signal
+      ? `its process was ended by ${signal}${memory}`
+      : `its process ended with code ${code}`;
+    return [how, words].filter(Boolean).join('\n');
+  }
+}

@@ -1,0 +1,40 @@
+/** The studies that `npm run evidence` and `loadEvidence` know by name. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { UsageError } from '../notebook/runner/select';
+import { nearest } from '../tensor/nearest';
+import { isRecord } from './check-study';
+import type { Study } from './study';
+
+/** A study is loaded when it is asked for: a line each, `scratchdet: async () => (await import('…/study.js')).scratchDetStudy`. */
+const known: Readonly<Record<string, () => Promise<Study>>> = {};
+
+/** Names of the studies that come with the project. */
+export const studyNames: readonly string[] = Object.keys(known);
+
+/**
+ * The study of that name, or the one that a JavaScript file exports as `study`.
+ * @throws UsageError where there is none, naming the nearest.
+ */
+export async function loadStudy(nameOrFile: string): Promise<Study> {
+  if (/\.[cm]?js$/.test(nameOrFile)) return loadFile(nameOrFile);
+  if (Object.hasOwn(known, nameOrFile)) return known[nameOrFile]();
+  const near = nearest(nameOrFile, studyNames);
+  throw new UsageError(
+    `There is no study '${nameOrFile}'.${near ? ` Did you mean '${near}'?` : ''} There are: ` +
+      `${studyNames.join(', ') || 'none yet'}; a .js or .mjs file that exports \`study\` will do, too.`,
+  );
+}
+
+async function loadFile(name: string): Promise<Study> {
+  const file = path.resolve(name);
+  if (!fs.existsSync(file)) throw new UsageError(`There is no file ${file}.`);
+  const module = (await import(file)) as { study?: unknown; default?: { study?: unknown } };
+  const study = module.study ?? module.default?.study;
+  const functions = ['arms', 'settings', 'claims', 'run'];
+  if (!isRecord(study) || functions.some((one) => typeof study[one] !== 'function'))
+    throw new UsageError(
+      `${file} must export \`study\`, an object with name, metrics, ${functions.join(', ')}.`,
+    );
+  return study as unknown as Study;
+}

@@ -1,0 +1,3 @@
+import type { Study } from '../../lib/evidence/study';
+
+export const study: Study;
