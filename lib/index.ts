@@ -159,6 +159,8 @@ export * from './notebook/reload/reload';
 export * from './papers/profile';
 export * from './papers/published';
 export * from './papers/scratchdet';
+export * from './papers/scratchdet/anchors';
+export * from './papers/scratchdet/networks';
 export * from './plot/bar-chart';
 export * from './plot/boxes';
 export * from './plot/chart-spec';

@@ -274,7 +274,7 @@ function convolution(
   );
 }
 
-/** The map less its outermost cells, written as a slice whose gradient every backend has. */
+/** The map less its outermost cells. */
 function withoutBorder(x: tf.Tensor4D): tf.Tensor4D {
   const [batch, height, width, channels] = x.shape;
   return tf.slice(x, [0, 1, 1, 0], [batch, height - 2, width - 2, channels]);
