@@ -174,7 +174,8 @@ async function report(study: Study, profile: Profile, out: string): Promise<numb
   const page = await writeReport(out, evidence);
   for (const problem of evidence.problems) console.log(`not used: ${problem}`);
   const short = path.relative(process.cwd(), page);
-  console.log(`\n${claimTable(evidence).text()}\n\n${short.startsWith('..') ? page : short}`);
+  if (evidence.claims.length > 0) console.log(`\n${claimTable(evidence).text()}`);
+  console.log(`\n${short.startsWith('..') ? page : short}`);
   return 0;
 }
 

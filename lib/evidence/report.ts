@@ -1,5 +1,6 @@
 /** A study's page: README.md and charts beside its results. */
 import path from 'node:path';
+import { formatCount } from '../plot/format';
 import { makeFolders } from '../tensor/folders';
 import { writeAtomically } from '../weights/atomic-file';
 import { evidenceChart } from './chart';
@@ -33,13 +34,13 @@ export function reportText(evidence: Evidence, shipped: boolean = true): string 
   const made = shipped ? `Made by \`${command}\`; don't edit.` : 'Made by `npm run evidence`; don’t edit.';
   const parts = [
     `# ${evidence.title}: evidence`,
-    `${runs.length} runs of ${arms} arms at the ${profile} profile. ${made}`,
-    '## Claims',
-    claimTable(evidence).markdown(),
-    'What each rests on:',
-    comparisonTable(evidence).markdown(),
-    '## Arms',
+    `${formatCount(runs.length, 'run')} of ${formatCount(arms, 'arm')} at the ${profile} profile. ${made}`,
   ];
+  if (evidence.claims.length > 0) {
+    parts.push('## Claims', claimTable(evidence).markdown());
+    parts.push('What each rests on:', comparisonTable(evidence).markdown());
+  }
+  parts.push('## Arms');
   for (const [metric, { title }] of Object.entries(evidence.metrics))
     parts.push(
       `![${title}: a dot for each seed, a bar for the mean](${metric}.svg)`,
@@ -48,7 +49,9 @@ export function reportText(evidence: Evidence, shipped: boolean = true): string 
   parts.push('## The rule', verdictRule, '## How the runs were made', provenanceTable(evidence).markdown());
   const broken = runs.filter(({ provenance }) => provenance.earlier !== undefined).length;
   if (broken > 0)
-    parts.push(`${broken} of the runs were broken off and went on later: their files have each sitting.`);
+    parts.push(
+      `${formatCount(broken, 'run was', 'runs were')} broken off and went on later: their files tell of each sitting.`,
+    );
   if (problems.length > 0) parts.push('Not used:', problems.map((line) => `- ${line}`).join('\n'));
   return `${parts.map(aligned).join('\n\n')}\n`;
 }
