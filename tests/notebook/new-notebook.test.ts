@@ -186,6 +186,7 @@ describe('the template', () => {
     answered('exercise-1', 'let myAnchors: number | undefined', String(anchors));
     const focalFactor = 'let focalFactor: ((p: number, gamma: number) => number) | undefined';
     answered('exercise-2-check', focalFactor, '(p, gamma) => p ** gamma');
+    answered('exercise-2-check', focalFactor, '(p, gamma) => -((1 - p) ** gamma) * Math.log(p)');
     answered('exercise-2-check', focalFactor, '(p, gamma) => (1 - p) ** gamma');
     writeNotebook(file, copy);
     const result = await runNotebook({ file, env: { DETLAB_PROFILE: 'quick', DETLAB_DATA: undefined } });
@@ -205,10 +206,11 @@ describe('the template', () => {
     );
     expect(shown('exercise-1')).toBe('○ Exercise 1: no answer yet. Write one and run this cell again.');
     expect(shown('exercise-2-check')).toContain('○ Exercise 2: no answer yet.');
-    expect(cells.slice(-4).map(text)).toEqual([
+    expect(cells.slice(-5).map(text)).toEqual([
       '✗ Exercise 1: not right yet. These are the cells of all levels. How many anchors has each?',
       '✓ Exercise 1: right.',
       '✗ Exercise 2: not right yet. This turns down the hard examples instead of the easy ones.',
+      '✗ Exercise 2: not right yet. Only the factor is asked for, without the logarithm.',
       '✓ Exercise 2: right. Tried on 3 examples.',
     ]);
   });
