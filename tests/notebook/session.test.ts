@@ -71,6 +71,17 @@ describe('cells', () => {
     expect(resultOf(outputs[4]!)).toEqual({ 'text/plain': '9' });
   });
 
+  test('take a part of an object that is called like a variable of an earlier cell', async () => {
+    const { status, outputs } = await runCells([
+      `const detector = 1;\nconst x = 2;\nfunction z() {}`,
+      `const parts = [{ detector: 5, z: 6 }].map(({ detector: inner, z }) => [inner, z]);\n` +
+        `const { detector: trained, x: { y }, z: other = 7 } = { detector: 3, x: { y: 4 } } as Record<string, any>;\n` +
+        `[parts, trained, y, other, detector, x]`,
+    ]);
+    expect(status).toBe('ok');
+    expect(resultOf(outputs[1]!)).toEqual({ 'text/plain': '[ [ [ 5, 6 ] ], 3, 4, 7, 1, 2 ]' });
+  });
+
   test('fail with the lines of their own source', async () => {
     const { status, outputs } = await runCells([
       `// The failing function lives in another cell than its call.\nfunction check(x: number): number {\n  if (x > 1) throw new RangeError(\`too big: \${x}\`);\n  return x;\n}`,

@@ -9,8 +9,8 @@ import type * as TypeScript from '@tslab/typescript-for-tslab';
 type Scope = TypeScript.Node & { locals?: ReadonlyMap<string, unknown> };
 
 /**
- * A transformer of a cell's JavaScript, still with `import` and `export`. It also mends a gap of tslab, which overlooks names of
- * earlier cells that stand in short for `{ name: name }`.
+ * A transformer of a cell's JavaScript, still with `import` and `export`. It also mends two gaps of tslab: it overlooks names of earlier
+ * cells that stand in short for `{ name: name }`, and takes the `name` of `{ name: other }`, in a pattern, for the variable of an earlier cell.
  * @param isEarlier whether a name was declared by an earlier cell.
  */
 export function liveNames(
@@ -36,6 +36,13 @@ export function liveNames(
           ? factory.createAssignment(home(name), visit(initial, scopes) as TypeScript.Expression)
           : home(name);
         return ts.setTextRange(factory.createPropertyAssignment(name, value), node);
+      }
+      if (ts.isBindingElement(node) && node.propertyName && ts.isIdentifier(node.propertyName)) {
+        const { text } = node.propertyName;
+        if (!isEarlier(text)) return descend(node, scopes);
+        const { dotDotDotToken, name, initializer } = node;
+        const named = factory.createStringLiteral(text);
+        return descend(factory.updateBindingElement(node, dotDotDotToken, named, name, initializer), scopes);
       }
       if (ts.isIdentifier(node) && isOwn(node.text) && isUse(ts, node)) {
         return ts.setTextRange(home(node.text), node);
