@@ -71,15 +71,15 @@ describe('cells', () => {
     expect(resultOf(outputs[4]!)).toEqual({ 'text/plain': '9' });
   });
 
-  test('take a part of an object that is called like a variable of an earlier cell', async () => {
+  test('give other names to the parts of what earlier cells declared', async () => {
     const { status, outputs } = await runCells([
-      `const detector = 1;\nconst x = 2;\nfunction z() {}`,
-      `const parts = [{ detector: 5, z: 6 }].map(({ detector: inner, z }) => [inner, z]);\n` +
-        `const { detector: trained, x: { y }, z: other = 7 } = { detector: 3, x: { y: 4 } } as Record<string, any>;\n` +
-        `[parts, trained, y, other, detector, x]`,
+      `const x = 2;\nconst twice = (n: number) => 2 * n;\ninterface Part { a: number; x: { y: number }; z?: number }\n` +
+        `const parts: Part[] = [{ a: 4, x: { y: 5 } }];`,
+      `const found = parts.map(({ a: b, x: { y }, z: other = 7 }) => [b, twice(y), other, x]);\n` +
+        `const { a: first, ...rest } = parts[0];\n[found, first, rest]`,
     ]);
     expect(status).toBe('ok');
-    expect(resultOf(outputs[1]!)).toEqual({ 'text/plain': '[ [ [ 5, 6 ] ], 3, 4, 7, 1, 2 ]' });
+    expect(resultOf(outputs[1]!)).toEqual({ 'text/plain': '[ [ [ 4, 10, 7, 2 ] ], 4, { x: { y: 5 } } ]' });
   });
 
   test('fail with the lines of their own source', async () => {

@@ -10,7 +10,8 @@ type Scope = TypeScript.Node & { locals?: ReadonlyMap<string, unknown> };
 
 /**
  * A transformer of a cell's JavaScript, still with `import` and `export`. It also mends two gaps of tslab: it overlooks names of earlier
- * cells that stand in short for `{ name: name }`, and takes the `name` of `{ name: other }`, in a pattern, for the variable of an earlier cell.
+ * cells that stand in short for `{ name: name }`, and takes the `name` of a pattern `{ name: other }` for a variable where an earlier cell
+ * declared that property.
  * @param isEarlier whether a name was declared by an earlier cell.
  */
 export function liveNames(
@@ -37,17 +38,22 @@ export function liveNames(
           : home(name);
         return ts.setTextRange(factory.createPropertyAssignment(name, value), node);
       }
-      if (ts.isBindingElement(node) && node.propertyName && ts.isIdentifier(node.propertyName)) {
-        const { text } = node.propertyName;
-        if (!isEarlier(text)) return descend(node, scopes);
-        const { dotDotDotToken, name, initializer } = node;
-        const named = factory.createStringLiteral(text);
-        return descend(factory.updateBindingElement(node, dotDotDotToken, named, name, initializer), scopes);
+      if (ts.isObjectBindingPattern(node)) {
+        // tslab wrote `{ exports.name: other }`, which the parser took for two elements.
+        const elements = node.elements.filter((element, i) => {
+          const next = node.elements[i + 1]?.propertyName;
+          return !(isExports(element) && next && ts.isIdentifier(next));
+        });
+        return descend(factory.updateObjectBindingPattern(node, elements), scopes);
       }
       if (ts.isIdentifier(node) && isOwn(node.text) && isUse(ts, node)) {
         return ts.setTextRange(home(node.text), node);
       }
       return descend(node, scopes);
+    }
+
+    function isExports({ name, propertyName, initializer }: TypeScript.BindingElement): boolean {
+      return !propertyName && !initializer && ts.isIdentifier(name) && name.text === 'exports';
     }
 
     function descend(node: TypeScript.Node, scopes: readonly Scope[]): TypeScript.Node {
