@@ -6,8 +6,10 @@ import { nearest } from '../tensor/nearest';
 import { isRecord } from './check-study';
 import type { Study } from './study';
 
-/** A study is loaded when it is asked for: a line each, `scratchdet: async () => (await import('…/study.js')).scratchDetStudy`. */
-const known: Readonly<Record<string, () => Promise<Study>>> = {};
+/** A study is loaded when it is asked for: it brings its networks and data along. */
+const known: Readonly<Record<string, () => Promise<Study>>> = {
+  scratchdet: async () => (await import('../papers/scratchdet/study.js')).scratchDetStudy as Study,
+};
 
 /** Names of the studies that come with the project. */
 export const studyNames: readonly string[] = Object.keys(known);

@@ -30,6 +30,10 @@ const commands: Record<string, Command> = {
     help: 'speak Jupyter’s protocol (Jupyter starts it; see kernel:install)',
     run: async (words) => (await import('./protocol/command.js')).kernelCommand(words),
   },
+  'new-notebook': {
+    help: 'start a notebook from the template (npm run new-notebook my-paper)',
+    run: async (words) => (await import('./new-notebook.js')).newNotebookCommand(words),
+  },
   test: {
     help: 'prepare the backend, then run the tests; further words go to vitest (npm test -- tests/boxes)',
     run: testCommand,

@@ -8,6 +8,7 @@ import { runNotebook } from '../../lib/notebook/runner/run-notebook';
 import { forSaving } from '../../lib/notebook/runner/saving';
 import { listNotebooks } from '../../lib/notebook/runner/select';
 import { buildLibrary, projectRoot } from './helpers';
+import { metricChecks } from './metrics';
 
 const directory = path.join(projectRoot, 'notebooks');
 const notebooks = listNotebooks(directory).map((file) => ({ file, name: path.basename(file, '.ipynb') }));
@@ -40,5 +41,6 @@ describe.each(notebooks)('$name', ({ file, name }) => {
     // As it would be saved, but with what it complained about.
     expect(lintOutputs(result.notebook).filter((problem) => problem.includes('stderr'))).toEqual([]);
     expect(lintOutputs(forSaving(result.notebook))).toEqual([]);
+    metricChecks[name]?.(result.notebook);
   });
 });

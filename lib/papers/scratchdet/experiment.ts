@@ -1,0 +1,185 @@
+/** One run of the experiment: the detector of an arm, its training, what it finds. */
+import { type AnchorSet, gridAnchors } from '../../boxes/anchors';
+import type { TrainTest } from '../../data/train-test';
+import { createLoader, type Loader } from '../../data/loader';
+import { loadUpstream, type UpstreamOptions } from '../../data/scenes/upstream';
+import { expand, iouCrop } from '../../data/transforms/crop';
+import { flipHorizontal } from '../../data/transforms/geometric';
+import { photometricDistortion } from '../../data/transforms/photometric';
+import { compose, type Transform } from '../../data/transforms/transform';
+import type { DetectionDataset } from '../../data/types';
+import { evaluateCoco } from '../../eval/coco/evaluate';
+import type { CocoResult } from '../../eval/coco/types';
+import { evaluateVoc, type VocResult } from '../../eval/voc';
+import type { Detector } from '../../models/detector';
+import { Ssd } from '../../models/ssd';
+import { createSsdDetector, type SsdDetector } from '../../models/ssd-detector';
+import { createRandom } from '../../tensor/random';
+import { type DatasetDetections, detectAll } from '../../train/evaluate';
+import { stepSchedule } from '../../train/schedule';
+import type { TrainOptions, TrainResult } from '../../train/train';
+import { trainDetector } from '../../train/train-detector';
+import { scratchDetPublishedAnchors } from './anchors';
+import { scratchDetNetwork } from './networks';
+import { type Pretraining, pretrainTrunk } from './pretraining';
+import type { ScratchDetArm, ScratchDetRecipe } from './recipes';
+
+/**
+ * Anchors for a network's maps: SSD's own for VOC at 300 and 512 pixels, else anchors by the same rule, sizes evenly spaced and ratios of 1/2
+ * and 2, and with 6 a cell also 1/3 and 3.
+ */
+export function scratchDetAnchors(
+  inputSize: number,
+  mapSizes: readonly number[],
+  anchorsPerCell: readonly number[],
+): AnchorSet {
+  if (inputSize === 300 || inputSize === 512) return scratchDetPublishedAnchors(inputSize, mapSizes, 'voc');
+  return gridAnchors({
+    imageWidth: inputSize,
+    imageHeight: inputSize,
+    maps: mapSizes.map((size) => [size, size]),
+    scales: [0.1, 0.9],
+    ratios: anchorsPerCell.map((count) => (count === 6 ? [2, 3] : [2])),
+  });
+}
+
+/**
+ * The detector of an arm, its weights drawn from `seed`: arms of the same seed and network start equal as far as their parts are the same.
+ * @param classes without the background.
+ */
+export function buildScratchDet(
+  recipe: ScratchDetRecipe,
+  arm: Pick<ScratchDetArm, 'trunk' | 'batchNorm' | 'extras'>,
+  classes: number,
+  seed: number,
+): SsdDetector {
+  const { inputSize, widths, blocks, finestStride } = recipe;
+  const config = scratchDetNetwork({
+    trunk: arm.trunk,
+    batchNorm: arm.batchNorm,
+    extras: arm.extras,
+    classes,
+    inputSize,
+    finestStride,
+    widths,
+    blocks: blocks?.[arm.trunk === 'vgg16' ? 'vgg16' : 'residual'],
+  });
+  const model = new Ssd(config, createRandom(`scratchdet/${seed}`));
+  return createSsdDetector(model, scratchDetAnchors(inputSize, model.mapSizes(), config.anchorsPerCell));
+}
+
+/** Batches to train on: one loader can serve many runs, which then all see the same images in the same order. */
+export function scratchDetLoader(recipe: ScratchDetRecipe, images: DetectionDataset, seed: number): Loader {
+  const { inputSize: size, batchSize, mean, std } = recipe;
+  const augment: Transform =
+    recipe.augmentation === 'ssd'
+      ? compose(photometricDistortion(), expand(), iouCrop(), flipHorizontal())
+      : flipHorizontal();
+  return createLoader(images, { size, batchSize, mean, std, augment, shuffle: seed, dropLast: true });
+}
+
+/** Options of `trainScratchDet`. */
+export interface TrainScratchDetOptions extends Pick<
+  TrainOptions<never, never>,
+  'onStep' | 'evaluate' | 'onNotice' | 'checkpoint'
+> {
+  readonly recipe: ScratchDetRecipe;
+  readonly arm: ScratchDetArm;
+  /** Trained in place: `buildScratchDet`'s, or one of your own with other parts or another loss. */
+  readonly detector: Detector;
+  /** `scratchDetLoader`'s. */
+  readonly batches: Loader;
+}
+
+/** Trains the detector of an arm by the recipe: SGD, a short warm-up, drops of the rate to a tenth. */
+export function trainScratchDet(options: TrainScratchDetOptions): Promise<TrainResult> {
+  const { recipe, arm, detector, batches, onStep, evaluate, onNotice, checkpoint } = options;
+  const steps = scratchDetSteps(recipe, arm);
+  return trainDetector({
+    detector,
+    batches,
+    steps,
+    schedule: stepSchedule({
+      base: arm.learningRate,
+      milestones: recipe.drops.map((share) => Math.round(share * steps)),
+      warmupSteps: recipe.warmupSteps,
+      warmupFrom: 0.1,
+    }),
+    optimizer: { momentum: recipe.momentum, weightDecay: recipe.weightDecay },
+    compile: recipe.compile,
+    // one more copy of the weights, for the study of the gradient
+    gradientChange: true,
+    onStep,
+    evaluate,
+    checkpoint,
+    settings: { recipe, arm },
+    onNotice,
+  });
+}
+
+/** Updates of the weights in an arm's run. */
+export function scratchDetSteps(
+  recipe: Pick<ScratchDetRecipe, 'steps'>,
+  { length }: Pick<ScratchDetArm, 'length'>,
+): number {
+  return Math.round(recipe.steps * length);
+}
+
+/** Gives an SSD's trunk what it learns as a classifier of the shipped upstream set, whose classes are none of the detector's. */
+export async function pretrainScratchDet(
+  recipe: ScratchDetRecipe,
+  detector: SsdDetector,
+  seed: number,
+  options: Pick<TrainScratchDetOptions, 'onStep' | 'onNotice' | 'checkpoint'> &
+    Pick<UpstreamOptions, 'onProgress'> = {},
+): Promise<Pretraining> {
+  const { onProgress, ...training } = options;
+  const { classes, perClass } = recipe.pretraining;
+  const [images, validation] = [
+    await loadUpstream({ split: 'train', classes, perClass, onProgress }),
+    await loadUpstream({ split: 'val', classes, onProgress }),
+  ];
+  return pretrainTrunk({ ...training, recipe, trunk: detector.model.backbone, images, validation, seed });
+}
+
+/** What a detector finds in a set, measured. */
+export interface ScratchDetEvaluation {
+  readonly found: DatasetDetections;
+  /** AP at IoU 0.5, by VOC's rule from 2010 on: the whole area under the curve. */
+  readonly voc: VocResult;
+  /** COCO's figures; `small` is up to 1/8 of the image's side, `medium` to 1/4. */
+  readonly coco: CocoResult;
+}
+
+/** Detects in every image of a set, and compares with its annotations. */
+export async function evaluateScratchDet(
+  recipe: ScratchDetRecipe,
+  detector: Detector,
+  images: DetectionDataset,
+): Promise<ScratchDetEvaluation> {
+  const { inputSize: size, batchSize, mean, std } = recipe;
+  const found = await detectAll(detector, createLoader(images, { size, batchSize, mean, std }));
+  const { classes } = images;
+  const side = recipe.sceneSize;
+  const areaRanges = [
+    { name: 'small', from: 0, to: (side / 8) ** 2 },
+    { name: 'medium', from: (side / 8) ** 2, to: (side / 4) ** 2 },
+    { name: 'large', from: (side / 4) ** 2, to: 1e10 },
+  ];
+  return {
+    found,
+    voc: evaluateVoc({ ...found, classes, method: 'all-point' }),
+    coco: evaluateCoco({ ...found, classes, areaRanges }),
+  };
+}
+
+/** Both sets of a run, measured. */
+export async function evaluateBoth(
+  recipe: ScratchDetRecipe,
+  detector: Detector,
+  data: Pick<TrainTest, 'test' | 'unseen'>,
+): Promise<{ test: ScratchDetEvaluation; unseen?: ScratchDetEvaluation }> {
+  const test = await evaluateScratchDet(recipe, detector, data.test);
+  if (!data.unseen) return { test };
+  return { test, unseen: await evaluateScratchDet(recipe, detector, data.unseen) };
+}

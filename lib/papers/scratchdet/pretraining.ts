@@ -1,0 +1,150 @@
+/** A trunk that has learnt to classify before it detects: what ScratchDet does without. */
+import type { ClassificationDataset } from '../../data/scenes/upstream';
+import { softmaxCrossEntropy } from '../../losses/softmax-cross-entropy';
+import type { Backbone } from '../../models/backbones/backbone';
+import { Classifier } from '../../models/classifier';
+import { inference } from '../../nn/module';
+import { createRandom } from '../../tensor/random';
+import { tf } from '../../tensor/tf';
+import { stepSchedule } from '../../train/schedule';
+import { train, type TrainOptions, type TrainResult } from '../../train/train';
+import type { ScratchDetRecipe } from './recipes';
+
+/** A batch of pictures with one label each. */
+interface LabelledBatch {
+  readonly ids: readonly string[];
+  readonly images: Float32Array;
+  readonly labels: Int32Array;
+  readonly size: number;
+}
+
+/** Options of `pretrainTrunk`. */
+export interface PretrainOptions extends Pick<
+  TrainOptions<LabelledBatch, Record<string, tf.Tensor>>,
+  'onStep' | 'checkpoint' | 'onNotice'
+> {
+  readonly recipe: Pick<
+    ScratchDetRecipe,
+    'pretraining' | 'mean' | 'std' | 'momentum' | 'weightDecay' | 'warmupSteps' | 'compile'
+  >;
+  /** Trained in place. */
+  readonly trunk: Backbone;
+  readonly images: ClassificationDataset;
+  /** Of drawings that training does not show. */
+  readonly validation: ClassificationDataset;
+  readonly seed: number;
+}
+
+/** How the classifier came out. */
+export interface Pretraining {
+  readonly training: TrainResult;
+  /** Share of the validation's pictures that are classified rightly, 0 to 1. */
+  readonly accuracy: number;
+}
+
+/** Trains the trunk as a classifier: average pooling and one linear layer behind its last map, which are dropped afterwards. */
+export async function pretrainTrunk(options: PretrainOptions): Promise<Pretraining> {
+  const { recipe, trunk, images, validation, seed, onStep, checkpoint, onNotice } = options;
+  const { steps, batchSize, learningRate } = recipe.pretraining;
+  const random = createRandom(`scratchdet/classifier/${seed}`);
+  const model = new Classifier(trunk, { classes: images.classes.length }, random);
+  const training = await train({
+    model,
+    batches: (from) => batches(images, recipe, batchSize, seed, from),
+    steps,
+    schedule: stepSchedule({
+      base: learningRate,
+      milestones: [Math.round(0.8 * steps)],
+      warmupSteps: recipe.warmupSteps,
+      warmupFrom: 0.1,
+    }),
+    optimizer: { momentum: recipe.momentum, weightDecay: recipe.weightDecay },
+    compile: recipe.compile,
+    prepare: (batch) => ({
+      images: tf.tensor4d(batch.images, [batch.ids.length, batch.size, batch.size, 3]),
+      labels: tf.tensor1d(batch.labels, 'int32'),
+    }),
+    loss: ({ images: pixels, labels }, context) => ({
+      total: softmaxCrossEntropy<tf.Tensor1D>(model.forward(pixels as tf.Tensor4D, context), labels).mean(),
+      parts: {},
+    }),
+    onStep,
+    checkpoint,
+    onNotice,
+  });
+  const accuracy = classify(model, validation, recipe);
+  model.fc.dispose();
+  return { training, accuracy };
+}
+
+/** Shuffled by seed and epoch, mirrored half of the time. */
+async function* batches(
+  { images, labels, size }: ClassificationDataset,
+  recipe: Pick<ScratchDetRecipe, 'mean' | 'std'>,
+  batchSize: number,
+  seed: number,
+  from: number,
+): AsyncGenerator<LabelledBatch, void, undefined> {
+  const perEpoch = Math.floor(labels.length / batchSize);
+  if (perEpoch === 0) {
+    throw new RangeError(`pretrainTrunk: ${labels.length} pictures are fewer than a batch of ${batchSize}`);
+  }
+  for (let batch = from; ; batch++) {
+    const random = createRandom(`${seed}/${Math.floor(batch / perEpoch)}`);
+    const order = random.shuffle(Array.from(labels.keys()));
+    const start = (batch % perEpoch) * batchSize;
+    const chosen = order.slice(start, start + batchSize);
+    const mirrored = createRandom(`${seed}/mirror/${batch}`);
+    const pixels = new Float32Array(batchSize * size * size * 3);
+    chosen.forEach((picture, i) => {
+      normalise(images, picture, size, recipe, mirrored.next() < 0.5, pixels, i);
+    });
+    yield await Promise.resolve({
+      ids: chosen.map(String),
+      images: pixels,
+      labels: Int32Array.from(chosen, (picture) => labels[picture]),
+      size,
+    });
+  }
+}
+
+function normalise(
+  images: Uint8Array,
+  picture: number,
+  size: number,
+  { mean, std }: Pick<ScratchDetRecipe, 'mean' | 'std'>,
+  mirror: boolean,
+  to: Float32Array,
+  at: number,
+): void {
+  for (let pixel = 0; pixel < size * size; pixel++) {
+    const column = pixel % size;
+    const source = mirror ? pixel - column + (size - 1 - column) : pixel;
+    for (let c = 0; c < 3; c++) {
+      to[(at * size * size + pixel) * 3 + c] =
+        (images[(picture * size * size + source) * 3 + c] - mean[c]) / std[c];
+    }
+  }
+}
+
+function classify(
+  model: Classifier,
+  { images, labels, size }: ClassificationDataset,
+  recipe: Pick<ScratchDetRecipe, 'mean' | 'std'>,
+): number {
+  const many = 64;
+  let right = 0;
+  for (let start = 0; start < labels.length; start += many) {
+    const count = Math.min(many, labels.length - start);
+    const pixels = new Float32Array(count * size * size * 3);
+    for (let i = 0; i < count; i++) normalise(images, start + i, size, recipe, false, pixels, i);
+    const guesses = tf.tidy(() =>
+      model
+        .forward(tf.tensor4d(pixels, [count, size, size, 3]), inference)
+        .argMax(1)
+        .dataSync(),
+    );
+    for (let i = 0; i < count; i++) if (guesses[i] === labels[start + i]) right++;
+  }
+  return right / labels.length;
+}

@@ -1,0 +1,64 @@
+/** What the notebooks must have measured at the quick profile, read off their tables: bounds, each with its reason. */
+import { expect } from 'vitest';
+import type { CodeCell, NotebookDocument } from '../../lib/notebook/nbformat';
+
+/** The rows of the table whose caption or heading begins so, by column. */
+function tableOf(notebook: NotebookDocument, beginning: string): Record<string, string>[] {
+  const texts = notebook.cells
+    .filter((cell): cell is CodeCell => cell.cell_type === 'code')
+    .flatMap(({ outputs }) => outputs)
+    .flatMap((output) => ('data' in output ? [output.data['text/plain']] : []))
+    .map((text) => (Array.isArray(text) ? text.join('') : String(text)));
+  const lines = texts.find((text) => text.startsWith(beginning))?.split('\n');
+  if (!lines) throw new Error(`no table begins with "${beginning}"`);
+  const rule = lines.findIndex((line) => line.startsWith('──'));
+  // Columns stand below the dashes; a right-aligned cell may touch the one before it otherwise.
+  const columns = [...lines[rule].matchAll(/─+/g)].map(({ 0: { length }, index }) => [index, index + length]);
+  const cells = (line: string): string[] => columns.map(([from, to]) => line.slice(from, to).trim());
+  const names = cells(lines[rule - 1]);
+  return lines
+    .slice(rule + 1)
+    .filter((line) => line.trim() !== '')
+    .map((line) => Object.fromEntries(cells(line).map((cell, i) => [names[i], cell])));
+}
+
+/** By the notebook's name; a notebook without an entry has nothing to bound. */
+export const metricChecks: Readonly<Record<string, (notebook: NotebookDocument) => void>> = {
+  '01-scratchdet'(notebook) {
+    const counted = tableOf(notebook, 'The same code builds them all');
+    // Arithmetic: not a digit may differ.
+    expect(
+      counted.slice(1).map((row) => [row.anchors, row['parameters (M)'], row['multiply-adds (G)']]),
+    ).toEqual([
+      ['8732', '26.29', '31.37'],
+      ['8732', '24.57', '33.30'],
+    ]);
+
+    const norms = tableOf(notebook, 'One seed, ');
+    expect(norms).toHaveLength(12);
+    const at = (placement: string, rate: number): Record<string, string> =>
+      norms.find((row) => row['batch norm'] === placement && Number(row.rate) === rate)!;
+    for (const row of norms) {
+      if (row['mAP here'] === 'diverged') continue;
+      // Guessing costs 4 ln 7 = 7.8 and a box loss of about 3; random opinions about three times that. A dozen steps leave no more.
+      expect(Number(row['last loss'])).toBeGreaterThan(4);
+      expect(Number(row['last loss'])).toBeLessThan(30);
+      // A detector that has barely begun: more than this would mean that it has seen the test images.
+      expect(Number(row['mAP here'])).toBeLessThan(20);
+    }
+    // After so few steps the rate alone decides how far the loss has come; with batch norm ten times the rate is no danger.
+    expect(Number(at('backbone', 0.02)['last loss'])).toBeLessThan(
+      Number(at('backbone', 0.002)['last loss']),
+    );
+
+    const stems = tableOf(notebook, 'Small: up to 1/8');
+    const costs = stems.map((row) => Number(row['multiply-adds (M)']));
+    // The later the image is halved, the more a stem costs.
+    expect(costs).toHaveLength(4);
+    for (let i = 1; i < costs.length; i++) expect(costs[i]).toBeGreaterThanOrEqual(costs[i - 1]);
+
+    const claims = tableOf(notebook, 'Claims, from the paper to this page');
+    expect(claims.length).toBeGreaterThanOrEqual(6);
+    for (const { verdict } of claims) expect(verdict).toMatch(/^(shown|not shown|contradicted)/);
+  },
+};
