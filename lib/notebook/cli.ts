@@ -1,12 +1,9 @@
 /** The command line behind npm's scripts: sends each command to its part, which is loaded only then. */
-import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
 import { nearest } from '../tensor/nearest';
 import { parseArguments } from './runner/arguments';
 import { UsageError } from './runner/select';
-import { projectRoot } from '../tensor/packages';
 
 interface Command {
   help: string;
@@ -36,7 +33,7 @@ const commands: Record<string, Command> = {
   },
   test: {
     help: 'prepare the backend, then run the tests; further words go to vitest (npm test -- tests/boxes)',
-    run: testCommand,
+    run: async (words) => (await import('./test-command.js')).testCommand(words),
   },
   doctor: {
     help: 'say which backends this machine can use, why, and what would help (npm run doctor)',
@@ -163,40 +160,4 @@ async function prepareCommand(words: string[]): Promise<number> {
   if (prepared.ok) return 0;
   console.error(`TensorFlow could not be prepared: ${prepared.reason}. What would help: ${prepared.remedy}`);
   return 1;
-}
-
-/** Words are vitest's, but `--help` says first what this command adds. */
-async function testCommand(words: string[]): Promise<number> {
-  if (words.includes('--help') || words.includes('-h')) {
-    console.log(
-      'npm test: prepares the backend, then runs vitest. npm test -- tests/boxes -t "iou" passes words on to vitest.',
-    );
-    return 0;
-  }
-  if (!process.env.DETLAB_BACKEND || process.env.DETLAB_BACKEND === 'tensorflow') {
-    const { prepareTensorFlow } = await import('../tensor/prepare/prepare.js');
-    const prepared = await prepareTensorFlow();
-    if (!prepared.ok)
-      console.log(
-        `TensorFlow can't be used: ${prepared.reason}. Tests run on wasm and cpu. ${prepared.remedy}`,
-      );
-  }
-  const vitest = path.join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
-  return runChild(process.execPath, [vitest, 'run', ...words], projectRoot);
-}
-
-/** Runs a program in this terminal; signals reach it, and its end is this command's. */
-function runChild(file: string, args: string[], cwd: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, stdio: 'inherit' });
-    // Ctrl-C goes to the whole terminal group; a signal sent to this process alone is passed on.
-    const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-    for (const signal of signals) process.on(signal, pass);
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      for (const one of signals) process.off(one, pass);
-      resolve(code ?? 128 + (signal ? os.constants.signals[signal] : 0));
-    });
-  });
 }
