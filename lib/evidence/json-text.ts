@@ -19,11 +19,11 @@ function write(value: unknown, indent: string, used: number): string {
       if (!line.includes('\n') && used + line.length <= lineWidth) return line;
     }
     const body = items.every((item) => typeof item === 'number')
-      ? filled(items.map(String), deeper)
+      ? filled(items.map(plain), deeper)
       : items.map((item) => deeper + write(item, deeper, deeper.length + 1)).join(',\n');
     return `[\n${body}\n${indent}]`;
   }
-  if (!isObject(value)) return JSON.stringify(value);
+  if (!isObject(value)) return plain(value);
   const entries = Object.entries(value).filter(([, part]) => part !== undefined);
   if (entries.length === 0) return '{}';
   const lines = entries.map(([key, part]) => {
@@ -31,6 +31,11 @@ function write(value: unknown, indent: string, used: number): string {
     return start + write(part, deeper, start.length + 1);
   });
   return `{\n${lines.join(',\n')}\n${indent}}`;
+}
+
+/** The formatter writes 1e24, not 1e+24. */
+function plain(value: unknown): string {
+  return typeof value === 'number' ? JSON.stringify(value).replace('e+', 'e') : JSON.stringify(value);
 }
 
 /** As many to a line as there is room for. */

@@ -94,6 +94,7 @@ describe('text', () => {
       { n: Array.from({ length: 99 }, (_, i) => i / 7), s: Array.from({ length: 40 }, () => 'text') },
     ],
     ['mixed long lists', { n: Array.from({ length: 60 }, (_, i) => (i % 2 ? null : i / 7)) }],
+    ['huge and tiny numbers', { n: [1e24, 1.5e-9, -3e21], one: 2.5e30 }],
     ['what stands just within a line', { n: ['x'.repeat(100), 1] }],
     ['what stands just beyond it', { n: ['x'.repeat(101), 12] }],
   ])('of %s is as the formatter leaves it', async (_, value) => {
