@@ -172,10 +172,11 @@ const drawn = await chart.done();`,
       'steps += 1000;\nsteps',
       `import { type Batch, buildScratchDet, createProgress, scratchDetRecipes, trainSsd, useBackend } from 'detlab';
 await useBackend();
-const { network } = scratchDetRecipes.quick;
-const detector = buildScratchDet(scratchDetRecipes.quick, 'backbone', 1, 1);
+const recipe = scratchDetRecipes.quick;
+const parts = { trunk: 'vgg16', batchNorm: 'backbone', extras: 'convolutional' } as const;
+const detector = buildScratchDet(recipe, parts, 1, 1);
 async function* noise(): AsyncGenerator<Batch> {
-  const { inputSize: side } = network;
+  const { inputSize: side } = recipe;
   const images = Float32Array.from({ length: 2 * side * side * 3 }, Math.random);
   const groundTruth = [[{ label: 0, box: [20, 20, 60, 60] as const }], []];
   const fit = { scaleX: 1, scaleY: 1, offsetX: 0, offsetY: 0 };
