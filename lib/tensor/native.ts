@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import util from 'node:util';
+import { apart } from './apart';
 import { explainingBinding } from './out-of-memory';
 import { projectRequire, tfjsNodePackage } from './packages';
 import { addons } from './prepared';
@@ -15,6 +16,7 @@ import { tf } from './tf';
 export interface NativeBinding {
   readonly TF_Version: string;
   isUsingGpuDevice(): boolean;
+  createTensor(shape: number[], dtype: number, values: unknown): number;
 }
 
 /** How many threads the work may use: `DETLAB_THREADS`, else what the machine (or its container) has. */
@@ -64,11 +66,20 @@ export function registerNativeBackend(file: string): NativeBinding {
   };
   tf.registerBackend(
     'tensorflow',
-    () => new NodeJSKernelBackend(explainingBinding(binding), tfjsNodePackage),
+    () => new NodeJSKernelBackend(copyingBinding(explainingBinding(binding)), tfjsNodePackage),
     3,
   );
   registered = file;
   return binding;
+}
+
+/** The binding, with tensors that share no memory with the arrays they are made of. */
+function copyingBinding(binding: NativeBinding): NativeBinding {
+  const { createTensor } = binding;
+  return Object.defineProperty(binding, 'createTensor', {
+    value: (shape: number[], dtype: number, values: unknown) => createTensor(shape, dtype, apart(values)),
+    configurable: true,
+  });
 }
 
 /** The libraries speak on stderr while they are loaded, whatever their log level: the addon beside the binding mutes that. */
