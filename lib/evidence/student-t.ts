@@ -23,14 +23,19 @@ export function studentTQuantile(probability: number, freedom: number): number {
     throw new RangeError(`studentTQuantile: the probability is between 0 and 1, got ${probability}`);
   if (probability === 0.5) return 0;
   if (probability < 0.5) return -studentTQuantile(1 - probability, freedom);
-  // By its upper tail, which keeps its digits where 1 - p would lose them.
-  const tail = 1 - probability;
-  const tailOf = (t: number): number => 0.5 * incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5);
+  // By what keeps its digits: next to the middle P(|T| < t), which goes to 0 there as t does; further out the upper tail,
+  // which goes to 0 where 1 - p would lose them.
+  const isBelow =
+    probability < 0.75
+      ? (t: number): boolean =>
+          incompleteBeta((t * t) / (freedom + t * t), 0.5, freedom / 2) < 2 * probability - 1
+      : (t: number): boolean =>
+          0.5 * incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5) > 1 - probability;
   let [low, high] = [0, 1];
-  while (tailOf(high) > tail) [low, high] = [high, 2 * high];
+  while (isBelow(high)) [low, high] = [high, 2 * high];
   for (let i = 0; i < 200 && high - low > 1e-14 * high; i++) {
     const middle = (low + high) / 2;
-    if (tailOf(middle) > tail) low = middle;
+    if (isBelow(middle)) low = middle;
     else high = middle;
   }
   return (low + high) / 2;
