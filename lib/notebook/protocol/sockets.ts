@@ -2,6 +2,7 @@
 import dns from 'node:dns/promises';
 import fs from 'node:fs';
 import net from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import type * as ZeroMQ from 'zeromq';
 import { address, type Channel, channels, type Connection, socketPath } from './connection';
 
@@ -17,6 +18,10 @@ export type Receive = (channel: Channel, frames: Buffer[]) => void;
 
 // Long enough for a peer on this machine to fetch its last messages; a peer that is gone holds the process no longer.
 const lingerMs = 1000;
+
+// Jupyter picks ports that are free, and the kernel opens them a second later. In between another program may hold one for a
+// moment, to look for a free one itself; and the kernel before a restart may still close its own.
+const portPatienceMs = 3000;
 
 /** Open sockets. Messages of one channel leave in the order in which they were sent. */
 export class Sockets {
@@ -172,11 +177,17 @@ async function bind(socket: Socket, connection: Connection, channel: Channel, ho
   if (connection.transport === 'ipc' && (await isListening(socketPath(connection, channel)))) {
     throw new SocketError(describe('EADDRINUSE', connection, channel, where));
   }
-  try {
-    await socket.bind(where);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new SocketError(describe(code ?? message, connection, channel, where));
+  const patience = Date.now() + portPatienceMs;
+  for (;;) {
+    try {
+      return await socket.bind(where);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE' || connection.transport === 'ipc' || Date.now() > patience) {
+        throw new SocketError(describe(code ?? message, connection, channel, where));
+      }
+      await setTimeout(100);
+    }
   }
 }
 

@@ -61,6 +61,8 @@ export interface Ended {
   text: string;
 }
 
+const portTaken = /^Port \d+ on \S+ \(\w+\) is in use/m;
+
 /** A place where Jupyter programs run: a folder of notebooks, and another one in which they find our kernel and keep things. */
 export class Desk {
   readonly folder: string = temporaryFolder();
@@ -85,11 +87,17 @@ export class Desk {
     };
   }
 
-  /** Runs the environment's Python in the folder, two at a time. Its whole process group ends after five minutes. */
+  /**
+   * Runs the environment's Python in the folder, two at a time. Its whole process group ends after five minutes. Once more where another
+   * program took a port between Jupyter's choice and the kernel's start, which the kernel can only report.
+   */
   async python(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     if (this.running >= 2) await new Promise<void>((resolve) => this.waiting.push(resolve));
     else this.running++;
     try {
+      const ended = await this.runPython(words, { ...this.env, ...env });
+      if (ended.code === 0 || !portTaken.test(ended.text)) return ended;
+      console.warn('A port that Jupyter had chosen was taken before the kernel began: once more.');
       return await this.runPython(words, { ...this.env, ...env });
     } finally {
       const next = this.waiting.shift();

@@ -308,6 +308,21 @@ describe('mistakes', () => {
   });
 });
 
+test('a port that is in use for a moment is waited for', async () => {
+  const made = await writeTcpConnection();
+  cleanups.push(() => fs.rmSync(made.folder, { recursive: true }));
+  const server = net.createServer();
+  await new Promise<void>((resolve) =>
+    server.listen(made.connection.shell_port, '127.0.0.1', () => resolve()),
+  );
+  start([entry, 'kernel', made.file]);
+  // Longer than the program takes to load, shorter than it waits.
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await new Promise((resolve) => server.close(resolve));
+  const { client } = await connect(made);
+  expect((await client.execute('1 + 1')).reply.content.status).toBe('ok');
+});
+
 test('two kernels at once do not know of one another', async () => {
   const [a, b] = await Promise.all([startKernel(), startKernel()]);
   await Promise.all([a.client.execute('const mine = "a";'), b.client.execute('const mine = "b";')]);
