@@ -1,7 +1,7 @@
 /** The data of an experiment: the shipped scenes, or a folder of the user's own, behind one function. */
 import path from 'node:path';
 import type { CheckedDataset } from './assemble';
-import { findDataset } from './folder';
+import { findDataset, type FolderFormat } from './folder';
 import type { SceneDifficulty, SceneDifficultyName } from './scenes/difficulty';
 import { loadScenes, type ScenesProgress } from './scenes/prepare';
 import type { DatasetProblem } from './problems';
@@ -33,6 +33,8 @@ export interface TrainTest {
   readonly unseen?: DetectionDataset;
   /** What had to be mended in a folder's annotations. */
   readonly problems: readonly DatasetProblem[];
+  /** How a folder's annotations are written; undefined for the scenes. */
+  readonly format?: FolderFormat;
   /** One sentence: where the images come from. */
   readonly source: string;
 }
@@ -114,6 +116,7 @@ async function fromFolder(folder: string, options: TrainTestOptions): Promise<Tr
     train: first(train, trainImages),
     test: first(test, testImages),
     problems,
+    format: found.format,
     source: `your folder ${train.name.split('/')[0]}: ${lists}`,
   };
 }

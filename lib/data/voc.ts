@@ -46,6 +46,11 @@ export interface ReadVocOptions extends ReadDatasetOptions {
    * Default: every annotation.
    */
   split?: string;
+  /**
+   * Takes a list's images that have no annotation as images without objects: VOC2012's test set, whose annotations are not published.
+   * Default false: an annotation that is missing is a mistake.
+   */
+  unannotated?: boolean;
 }
 
 /** A data set read from a folder, with what was odd in it. */
@@ -91,7 +96,9 @@ export async function readVoc(folder: string, options: ReadVocOptions = {}): Pro
   for (const { id, line } of wanted) {
     const annotation = annotations.get(id);
     const file = annotationFile(layout, id);
-    if (annotation === undefined) {
+    if (annotation === undefined && options.unannotated) {
+      images.push(rawImage(layout, id, file, { objects: [] }));
+    } else if (annotation === undefined) {
       const list = imageSetFile(layout, split ?? '');
       const problem = `there is no annotation ${file}. Add it, or remove this line`;
       found.report(imageProblem({ file: list, line, id }, 'missing-annotation', problem));
