@@ -124,6 +124,8 @@ export interface Study<Settings extends object = object> {
   claims(profile: Profile): readonly Claim[];
   /** One run. Everything random in it comes from `context.seed`: arms of the same seed see the same data and are compared pair by pair. */
   run(arm: StudyArm<Settings>, context: StudyContext): Promise<StudyResult>;
+  /** The same study on a folder of images of the reader's own, under another name (`--data`). Left out where it has no such thing. */
+  onData?(folder: string): Promise<Study<Settings>>;
 }
 
 /**

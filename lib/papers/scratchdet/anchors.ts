@@ -1,6 +1,26 @@
 /** The anchors of ScratchDet's networks, which are SSD's. */
-import { type AnchorSet, ssdAnchors } from '../../boxes/anchors';
+import { type AnchorSet, gridAnchors, ssdAnchors } from '../../boxes/anchors';
 import { ssd300Coco, ssd300Voc, ssd512Coco, ssd512Voc } from '../../boxes/ssd-presets';
+
+/**
+ * Anchors for a network's maps: SSD's own at 300 and 512 pixels, else anchors by the same rule, sizes evenly spaced and ratios of 1/2
+ * and 2, and with 6 a cell also 1/3 and 3.
+ */
+export function scratchDetAnchors(
+  inputSize: number,
+  mapSizes: readonly number[],
+  anchorsPerCell: readonly number[],
+  dataset: 'voc' | 'coco' = 'voc',
+): AnchorSet {
+  if (inputSize === 300 || inputSize === 512) return scratchDetPublishedAnchors(inputSize, mapSizes, dataset);
+  return gridAnchors({
+    imageWidth: inputSize,
+    imageHeight: inputSize,
+    maps: mapSizes.map((size) => [size, size]),
+    scales: [0.1, 0.9],
+    ratios: anchorsPerCell.map((count) => (count === 6 ? [2, 3] : [2])),
+  });
+}
 
 /**
  * SSD's published anchors for a network of 300 or 512 pixels. A map that has other cells than SSD's keeps the published step: of the codes'

@@ -1,6 +1,4 @@
 /** One run of the experiment: the detector of an arm, its training, what it finds. */
-import { type AnchorSet, gridAnchors } from '../../boxes/anchors';
-import type { TrainTest } from '../../data/train-test';
 import { createLoader, type Loader } from '../../data/loader';
 import { loadUpstream, type UpstreamOptions } from '../../data/scenes/upstream';
 import { expand, iouCrop } from '../../data/transforms/crop';
@@ -19,29 +17,10 @@ import { type DatasetDetections, detectAll } from '../../train/evaluate';
 import { stepSchedule } from '../../train/schedule';
 import type { TrainOptions, TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
-import { scratchDetPublishedAnchors } from './anchors';
+import { scratchDetAnchors } from './anchors';
 import { scratchDetNetwork } from './networks';
 import { type Pretraining, pretrainTrunk } from './pretraining';
 import type { ScratchDetArm, ScratchDetRecipe } from './recipes';
-
-/**
- * Anchors for a network's maps: SSD's own for VOC at 300 and 512 pixels, else anchors by the same rule, sizes evenly spaced and ratios of 1/2
- * and 2, and with 6 a cell also 1/3 and 3.
- */
-export function scratchDetAnchors(
-  inputSize: number,
-  mapSizes: readonly number[],
-  anchorsPerCell: readonly number[],
-): AnchorSet {
-  if (inputSize === 300 || inputSize === 512) return scratchDetPublishedAnchors(inputSize, mapSizes, 'voc');
-  return gridAnchors({
-    imageWidth: inputSize,
-    imageHeight: inputSize,
-    maps: mapSizes.map((size) => [size, size]),
-    scales: [0.1, 0.9],
-    ratios: anchorsPerCell.map((count) => (count === 6 ? [2, 3] : [2])),
-  });
-}
 
 /**
  * The detector of an arm, its weights drawn from `seed`: arms of the same seed and network start equal as far as their parts are the same.
@@ -53,7 +32,7 @@ export function buildScratchDet(
   classes: number,
   seed: number,
 ): SsdDetector {
-  const { inputSize, widths, blocks, finestStride } = recipe;
+  const { inputSize, widths, blocks, finestStride, anchors } = recipe;
   const config = scratchDetNetwork({
     trunk: arm.trunk,
     batchNorm: arm.batchNorm,
@@ -65,7 +44,10 @@ export function buildScratchDet(
     blocks: blocks?.[arm.trunk === 'vgg16' ? 'vgg16' : 'residual'],
   });
   const model = new Ssd(config, createRandom(`scratchdet/${seed}`));
-  return createSsdDetector(model, scratchDetAnchors(inputSize, model.mapSizes(), config.anchorsPerCell));
+  return createSsdDetector(
+    model,
+    scratchDetAnchors(inputSize, model.mapSizes(), config.anchorsPerCell, anchors),
+  );
 }
 
 /** Batches to train on: one loader can serve many runs, which then all see the same images in the same order. */
@@ -171,15 +153,4 @@ export async function evaluateScratchDet(
     voc: evaluateVoc({ ...found, classes, method: 'all-point' }),
     coco: evaluateCoco({ ...found, classes, areaRanges }),
   };
-}
-
-/** Both sets of a run, measured. */
-export async function evaluateBoth(
-  recipe: ScratchDetRecipe,
-  detector: Detector,
-  data: Pick<TrainTest, 'test' | 'unseen'>,
-): Promise<{ test: ScratchDetEvaluation; unseen?: ScratchDetEvaluation }> {
-  const test = await evaluateScratchDet(recipe, detector, data.test);
-  if (!data.unseen) return { test };
-  return { test, unseen: await evaluateScratchDet(recipe, detector, data.unseen) };
 }

@@ -27,6 +27,8 @@ export interface ScratchDetRecipe {
   /** What a reader may expect of this size, in time and in meaning. */
   readonly expect: string;
   readonly difficulty: Readonly<Record<ScratchDetImages, SceneDifficulty>>;
+  /** Whose anchors the published sizes take: the released code has smaller ones for COCO. Default `voc`. */
+  readonly anchors?: 'voc' | 'coco';
   /** Images to train and to test on; of a folder at most so many. */
   readonly trainImages: number;
   readonly testImages: number;
@@ -88,9 +90,9 @@ const smallRecipe: Omit<ScratchDetRecipe, 'expect'> = {
   // a tenth of the paper's pixels a side: cells of 8 would see a small object from one place only
   finestStride: 4,
   batchSize: 16,
-  steps: 250,
+  steps: 200,
   compile: true,
-  // The paper's code has none: 10 of 100,000 steps would be lost in it, 20 of 250 keep the first ones from blowing up.
+  // The paper's code has none: 10 of 100,000 steps would be lost in it, 20 of 200 keep the first ones from blowing up.
   warmupSteps: 20,
   drops: [0.8],
   momentum: 0.9, // the paper's
@@ -143,6 +145,14 @@ export const scratchDetRecipes: ByProfile<ScratchDetRecipe> = {
   },
 };
 
+/** The published size on COCO, as the released Caffe code trains it: drops of the rate at 150k, 250k, 310k and 320k of 325k steps. */
+export const scratchDetCocoRecipe: ScratchDetRecipe = {
+  ...scratchDetRecipes.paper,
+  anchors: 'coco',
+  steps: 325_000,
+  drops: [150 / 325, 250 / 325, 310 / 325, 320 / 325],
+};
+
 const base = {
   images: 'headline',
   trunk: 'vgg16',
@@ -177,7 +187,7 @@ export function scratchDetStudies({
     learningRate,
   });
   // Longer, since small objects take longer to find.
-  const residual = { ...base, images: 'small', learningRate: middle, length: 1.5 } as const;
+  const residual = { ...base, images: 'small', learningRate: middle, length: 1.75 } as const;
   const stem = (trunk: ScratchDetTrunk): ScratchDetArm => ({ ...residual, name: `stem-${trunk}`, trunk });
   const root = stem('root-resnet18');
   const scratch = normArm('backbone', middle);

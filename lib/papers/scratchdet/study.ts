@@ -1,8 +1,18 @@
 /** ScratchDet's claims as a study: each comparison run with several seeds. */
-import type { Claim, Study, StudyArm, StudyContext, StudyResult, StudyRow } from '../../evidence/study';
+import path from 'node:path';
+import type {
+  Claim,
+  ClaimComparison,
+  Study,
+  StudyArm,
+  StudyContext,
+  StudyResult,
+  StudyRow,
+} from '../../evidence/study';
 import type { EvaluationLog, StepLog } from '../../train/training-log';
+import type { ByProfile } from '../profile';
 import { formatPublished } from '../published';
-import { openScratchDetData } from './data';
+import { openScratchDetData, scratchDetRecipeFor } from './data';
 import {
   buildScratchDet,
   evaluateScratchDet,
@@ -12,7 +22,7 @@ import {
   trainScratchDet,
 } from './experiment';
 import { scratchDetExtras, scratchDetPretrained, scratchDetPublished, scratchDetStems } from './published';
-import { type ScratchDetArm, scratchDetArms, scratchDetRecipes } from './recipes';
+import { type ScratchDetArm, scratchDetArms, type ScratchDetRecipe, scratchDetRecipes } from './recipes';
 
 /** Raise it when the code begins to compute something else from the same recipe. */
 const version = 1;
@@ -54,11 +64,12 @@ export function gradientFigures(
 }
 
 async function run(
+  recipe: ScratchDetRecipe,
+  images: string | undefined,
   { settings: arm }: StudyArm<ScratchDetArm>,
-  { seed, profile, folder, onProgress, onNotice }: StudyContext,
+  { seed, folder, onProgress, onNotice }: StudyContext,
 ): Promise<StudyResult> {
-  const recipe = scratchDetRecipes[profile];
-  const data = await openScratchDetData(recipe, arm.images);
+  const data = await openScratchDetData(recipe, arm.images, { folder: images });
   const classes = data.train.classes.length;
   const detector = buildScratchDet(recipe, arm, classes, seed);
   const steps = scratchDetSteps(recipe, arm);
@@ -165,122 +176,65 @@ function publishedPair(
   return `${at(from)} → ${at(to)} mAP at rate ${rate}`;
 }
 
-function claims(profile: keyof typeof scratchDetRecipes): Claim[] {
-  const [low, middle, high] = scratchDetRecipes[profile].learningRates;
+const difference =
+  (direction: 'higher' | 'lower') =>
+  (metric: string, arm: string, than: string, least: number): ClaimComparison => ({
+    kind: 'difference',
+    metric,
+    arm,
+    than,
+    direction,
+    least,
+  });
+const [higher, lower] = [difference('higher'), difference('lower')];
+
+function claims({ learningRates: [low, middle, high] }: ScratchDetRecipe): Claim[] {
   const stem = (name: keyof typeof scratchDetStems): string => formatPublished(scratchDetStems[name]);
   return [
     {
       name: 'norm',
       text: 'At the same learning rate, batch norm in the backbone gives a better detector.',
       paper: publishedPair('none', 'backbone', 0.001),
-      comparisons: [
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: `norm-backbone-${low}`,
-          than: `norm-none-${low}`,
-          direction: 'higher',
-          least: 5,
-        },
-      ],
+      comparisons: [higher('map', `norm-backbone-${low}`, `norm-none-${low}`, 5)],
     },
     {
       name: 'rate',
       text: 'Batch norm lets the rate be ten times as high, which makes a better detector, far better than that rate without it.',
       paper: `${publishedPair('none', 'backbone', 0.01)}, from 67.6 and 72.8 at 0.001`,
       comparisons: [
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: `norm-backbone-${middle}`,
-          than: `norm-backbone-${low}`,
-          direction: 'higher',
-          least: 2,
-        },
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: `norm-backbone-${middle}`,
-          than: `norm-none-${middle}`,
-          direction: 'higher',
-          least: 10,
-        },
+        higher('map', `norm-backbone-${middle}`, `norm-backbone-${low}`, 2),
+        higher('map', `norm-backbone-${middle}`, `norm-none-${middle}`, 10),
       ],
     },
     {
       name: 'rate50',
       text: 'At fifty times the rate training still works with batch norm in backbone and head, and without it does not.',
       paper: publishedPair('none', 'both', 0.05),
-      comparisons: [
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: `norm-both-${high}`,
-          than: `norm-none-${high}`,
-          direction: 'higher',
-          least: 10,
-        },
-      ],
+      comparisons: [higher('map', `norm-both-${high}`, `norm-none-${high}`, 10)],
     },
     {
       name: 'gradient',
       text: 'With batch norm the gradient is steadier from step to step.',
       paper: 'a figure, no number',
-      comparisons: [
-        {
-          kind: 'difference',
-          metric: 'fluctuation',
-          arm: `norm-backbone-${low}`,
-          than: `norm-none-${low}`,
-          direction: 'lower',
-          least: 0.02,
-        },
-      ],
+      comparisons: [lower('fluctuation', `norm-backbone-${low}`, `norm-none-${low}`, 0.02)],
     },
     {
       name: 'stem',
       text: 'Halving the image behind the first convolution, not in it, finds more (B against A: the same maps, nearly the same cost).',
       paper: `${stem('resnet18-a')} → ${stem('resnet18-b')} mAP`,
-      comparisons: [
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: 'stem-resnet18-b',
-          than: 'stem-resnet18-a',
-          direction: 'higher',
-          least: 2,
-        },
-      ],
+      comparisons: [higher('map', 'stem-resnet18-b', 'stem-resnet18-a', 2)],
     },
     {
       name: 'downsampling',
       text: 'Halving the image once less before the first block finds more (A against ResNet-18; A costs more).',
       paper: `${stem('resnet18')} → ${stem('resnet18-a')} mAP`,
-      comparisons: [
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: 'stem-resnet18-a',
-          than: 'stem-resnet18',
-          direction: 'higher',
-          least: 2,
-        },
-      ],
+      comparisons: [higher('map', 'stem-resnet18-a', 'stem-resnet18', 2)],
     },
     {
       name: 'root',
       text: 'Three small convolutions for one large one in the stem find more (Root-ResNet-18 against B).',
       paper: `${stem('resnet18-b')} → ${stem('root-resnet18')} mAP`,
-      comparisons: [
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: 'stem-root-resnet18',
-          than: 'stem-resnet18-b',
-          direction: 'higher',
-          least: 1,
-        },
-      ],
+      comparisons: [higher('map', 'stem-root-resnet18', 'stem-resnet18-b', 1)],
     },
     {
       name: 'extras',
@@ -294,37 +248,42 @@ function claims(profile: keyof typeof scratchDetRecipes): Claim[] {
       name: 'scratch',
       text: 'From scratch, trained for longer, the detector is better than from a pretrained trunk.',
       paper: `${formatPublished(scratchDetPretrained['vgg16-bn'])} (VGG16 with batch norm, pretrained) → ${formatPublished(scratchDetPublished.both[2].map)} (from scratch) mAP`,
-      comparisons: [
-        {
-          kind: 'difference',
-          metric: 'map',
-          arm: 'scratch-long',
-          than: 'pretrained',
-          direction: 'higher',
-          least: 0.5,
-        },
-      ],
+      comparisons: [higher('map', 'scratch-long', 'pretrained', 0.5)],
     },
   ];
 }
 
 /** ScratchDet's comparisons, for `npm run evidence -- scratchdet`. */
 export const scratchDetStudy: Study<ScratchDetArm> = {
-  name: 'scratchdet',
-  title: 'ScratchDet: training from scratch, batch norm, stems and extra layers',
-  profiles: ['quick', 'default', 'paper'],
-  metrics: {
-    map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
-    mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
-    ap50Small: { title: 'AP50 of small objects (%)', diverged: 0, digits: 1 },
-    lastLoss: { title: 'Loss over the last fifth', digits: 2 },
-    gradientNorm: { title: 'Norm of the gradient', digits: 2 },
-    fluctuation: { title: 'Fluctuation of the gradient’s norm', digits: 3 },
-    relativeChange: { title: 'Change of the gradient, in its lengths', digits: 2 },
+  ...studyOf(scratchDetRecipes),
+  async onData(folder) {
+    const name = path.basename(path.resolve(folder));
+    const recipes = { ...scratchDetRecipes, paper: await scratchDetRecipeFor('paper', folder) };
+    return studyOf(recipes, { folder, name });
   },
-  arms: (profile) =>
-    scratchDetArms(scratchDetRecipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
-  settings: (profile) => ({ version, recipe: scratchDetRecipes[profile] }),
-  claims,
-  run,
 };
+
+function studyOf(
+  recipes: ByProfile<ScratchDetRecipe>,
+  data?: { readonly folder: string; readonly name: string },
+): Study<ScratchDetArm> {
+  const title = 'ScratchDet: training from scratch, batch norm, stems and extra layers';
+  return {
+    name: data ? `scratchdet-on-${data.name.replace(/[^\w.-]/g, '-')}` : 'scratchdet',
+    title: data ? `${title}; on ${data.name}` : title,
+    profiles: ['quick', 'default', 'paper'],
+    metrics: {
+      map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
+      mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
+      ap50Small: { title: 'AP50 of small objects (%)', diverged: 0, digits: 1 },
+      lastLoss: { title: 'Loss over the last fifth', digits: 2 },
+      gradientNorm: { title: 'Norm of the gradient', digits: 2 },
+      fluctuation: { title: 'Fluctuation of the gradient’s norm', digits: 3 },
+      relativeChange: { title: 'Change of the gradient, in its lengths', digits: 2 },
+    },
+    arms: (profile) => scratchDetArms(recipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
+    settings: (profile) => ({ version, recipe: recipes[profile], ...(data && { data: data.name }) }),
+    claims: (profile) => claims(recipes[profile]),
+    run: (arm, context) => run(recipes[context.profile], data?.folder, arm, context),
+  };
+}

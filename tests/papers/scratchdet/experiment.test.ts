@@ -14,6 +14,7 @@ import {
   type RgbImage,
   scratchDetLoader,
   type ScratchDetRecipe,
+  scratchDetRecipeFor,
   scratchDetRecipes,
   scratchDetStudies,
   tf,
@@ -184,6 +185,7 @@ test('a VOCdevkit is taken as 07+12: both years’ trainval, 2007’s test', asy
   expect(train.examples).toHaveLength(7);
   expect(held.examples).toHaveLength(2);
   expect(unseen).toBeUndefined();
-  expect(source).toMatch(/2007 and 2012/);
+  expect(source).toMatch(/trained on trainval of 2007, trainval of 2012/);
+  expect(await scratchDetRecipeFor('paper', folder)).toBe(scratchDetRecipes.paper);
   await fs.rm(folder, { recursive: true });
 });

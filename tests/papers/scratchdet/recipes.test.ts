@@ -1,10 +1,14 @@
 /** The recipes, their arms, and the study that is made of them. */
+import fs from 'node:fs';
+import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   buildScratchDet,
   type Profile,
+  scratchDetAnchors,
   scratchDetArms,
   scratchDetPublished,
+  scratchDetRecipeFor,
   scratchDetRecipes,
   scratchDetStems,
   scratchDetStudies,
@@ -14,6 +18,7 @@ import {
 } from 'detlab';
 import { checkStudy } from '../../../lib/evidence/check-study';
 import type { Study } from '../../../lib/evidence/study';
+import { temporaryFolder } from '../../data/temporary';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -42,6 +47,27 @@ describe('the recipes', () => {
     expect(model.mapSizes()).toEqual([38, 19, 10, 5, 3, 1]);
     expect(anchors.boxes.length / 4).toBe(8732);
     model.dispose();
+  });
+
+  test('COCO has anchors and a schedule of its own at the published size, and only there', async () => {
+    const folder = temporaryFolder();
+    fs.mkdirSync(path.join(folder, 'annotations'));
+    for (const split of ['train2017', 'val2017'])
+      fs.writeFileSync(
+        path.join(folder, 'annotations', `instances_${split}.json`),
+        JSON.stringify({ images: [], annotations: [], categories: [{ id: 1, name: 'person' }] }),
+      );
+    const recipe = await scratchDetRecipeFor('paper', folder);
+    const { steps, drops } = recipe;
+    expect(drops.map((share) => share * steps)).toEqual([150_000, 250_000, 310_000, 320_000]);
+    expect(steps).toBe(325_000);
+    expect(await scratchDetRecipeFor('default', folder)).toBe(scratchDetRecipes.default);
+    expect(await scratchDetRecipeFor('paper')).toBe(scratchDetRecipes.paper);
+    const sides = (anchors: 'voc' | 'coco' | undefined): number => {
+      const { boxes } = scratchDetAnchors(300, [38, 19, 10, 5, 3, 1], [4, 6, 6, 6, 4, 4], anchors);
+      return boxes[2] - boxes[0];
+    };
+    expect([sides(undefined), sides('voc'), sides(recipe.anchors)]).toEqual([30, 30, 21]);
   });
 
   test.each(profiles)('%s: rates in the paper’s ratios, drops within the run', (profile) => {
