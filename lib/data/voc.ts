@@ -97,7 +97,7 @@ export async function readVoc(folder: string, options: ReadVocOptions = {}): Pro
     const annotation = annotations.get(id);
     const file = annotationFile(layout, id);
     if (annotation === undefined && options.unannotated) {
-      images.push(rawImage(layout, id, file, { objects: [] }));
+      images.push({ ...rawImage(layout, id, file, { objects: [] }), sizeName: undefined });
     } else if (annotation === undefined) {
       const list = imageSetFile(layout, split ?? '');
       const problem = `there is no annotation ${file}. Add it, or remove this line`;
