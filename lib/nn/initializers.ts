@@ -32,6 +32,12 @@ export const kaimingNormal: Initializer = (shape, random) => {
   return filled(shape, () => deviation * random.normal());
 };
 
+/** Normal with variance 1 / fanIn (LeCun et al., "Efficient BackProp", 1998), which keeps the values' size where no ReLU halves it. */
+export const lecunNormal: Initializer = (shape, random) => {
+  const deviation = Math.sqrt(1 / fans(shape).fanIn);
+  return filled(shape, () => deviation * random.normal());
+};
+
 /**
  * Normal with variance 2 / fanOut, which keeps the gradients' size instead of the values' (He et al., ICCV 2015, eq. 14): what
  * ResNets and EfficientNets are usually begun with.

@@ -36,13 +36,13 @@ import {
   writeSafetensors,
 } from 'detlab';
 import { zeroRandom } from '../../lib/tensor/random';
-import { expectClose } from '../tensor/kernels/backends';
+import { expectSampled, type HashedTensor, hashedImage, hashedWeights, type Sampled } from './hashed';
 
 interface Case {
   height: number;
   width: number;
-  tensors: [name: string, ...shape: number[]][];
-  outputs: { count: number; step: number; largest: number; mean: number; sample: number[] }[];
+  tensors: HashedTensor[];
+  outputs: Sampled[];
 }
 const { cases } = JSON.parse(
   fs.readFileSync(path.join(__dirname, 'fixtures', 'pretrained.json'), 'utf8'),
@@ -50,40 +50,7 @@ const { cases } = JSON.parse(
 
 beforeAll(() => useBackend());
 
-/** The reference's numbers in [-1, 1): a hash of the index and the tensor's number. */
-function hashed(count: number, number: number, value: (u: number) => number): Float32Array {
-  const values = new Float32Array(count);
-  const start = Math.imul(number, 0x85ebca6b);
-  for (let i = 0; i < count; i++) {
-    let x = (Math.imul(i, 0x9e3779b1) + start) >>> 0;
-    x = Math.imul(x ^ (x >>> 15), 0x2c1b3c6d) >>> 0;
-    x = Math.imul(x ^ (x >>> 12), 0x297a2d39) >>> 0;
-    values[i] = value(((x ^ (x >>> 15)) >>> 0) / 2 ** 31 - 1);
-  }
-  return values;
-}
-
-function weightsOf(name: string): Map<string, HostTensor> {
-  const found = new Map<string, HostTensor>();
-  cases[name].tensors.forEach(([key, ...shape], number) => {
-    const size = shape.reduce((product, side) => product * side, 1);
-    const field = key.slice(key.lastIndexOf('.') + 1);
-    if (field === 'num_batches_tracked') {
-      found.set(key, { shape, values: Int32Array.of(1) });
-      return;
-    }
-    const bound = Math.sqrt((shape.length === 4 ? 6 : 3) / (size / shape[0]));
-    const value: Record<string, (u: number) => number> = {
-      running_var: (u) => 1 + 0.5 * u,
-      running_mean: (u) => 0.2 * u,
-      bias: (u) => 0.1 * u,
-    };
-    const rule =
-      shape.length > 1 ? (u: number) => u * bound : (value[field] ?? ((u: number) => 0.7 + 0.2 * u));
-    found.set(key, { shape, values: hashed(size, number, rule) });
-  });
-  return found;
-}
+const weightsOf = (name: string): Map<string, HostTensor> => hashedWeights(cases[name].tensors);
 
 /** The same tensors by other names; those without one are left out. */
 function renamed(weights: StateDict, rename: (name: string) => string | undefined): Map<string, HostTensor> {
@@ -98,25 +65,9 @@ function renamed(weights: StateDict, rename: (name: string) => string | undefine
 function expectOutputs(name: string, run: (x: tf.Tensor4D) => tf.Tensor[]): void {
   const { height, width, outputs } = cases[name];
   tf.tidy(() => {
-    const x = tf.tensor4d(
-      hashed(height * width * 3, 1000, (u) => 2 * u),
-      [1, height, width, 3],
-    );
-    const found = run(x);
+    const found = run(hashedImage(1000, [1, height, width, 3]));
     expect(found).toHaveLength(outputs.length);
-    found.forEach((tensor, i) => {
-      const { count, step, mean, sample } = outputs[i];
-      const values: Float32Array = tensor.dataSync<'float32'>();
-      expect(values.length).toBe(count);
-      expectClose(
-        sample.map((_, k) => values[k * step]),
-        sample,
-        2e-5,
-        `output ${i}`,
-      );
-      const own = values.reduce((sum, value) => sum + value, 0) / count;
-      expect(Math.abs(own - mean)).toBeLessThan(2e-5 * outputs[i].largest);
-    });
+    found.forEach((tensor, i) => expectSampled(tensor, outputs[i], `output ${i}`));
   });
 }
 

@@ -1,0 +1,105 @@
+/** One node of a feature network, with its parameters. */
+import type { BatchNorm2dOptions } from '../../nn/batch-norm';
+import { type ForwardContext, Module, parameter } from '../../nn/module';
+import { ModuleDict } from '../../nn/module-dict';
+import { SeparableConv2d } from '../../nn/separable-conv';
+import { swish } from '../../tensor/kernels/activations';
+import type { Random } from '../../tensor/random';
+import { tf } from '../../tensor/tf';
+import { attendMaps, fuseMaps, type FusionMethod } from './fusion';
+import type { NeckNode } from './neck-graph';
+import { Resample } from './resample';
+import type { PoolPadding } from './resize-map';
+
+/** What all nodes of a network share. */
+export interface FusionNodeOptions {
+  readonly channels: number;
+  readonly fusion: FusionMethod;
+  readonly norm: Omit<BatchNorm2dOptions, 'channels'>;
+  readonly redundantBias: boolean;
+  readonly padding: PoolPadding;
+}
+
+/** A map that a node takes: its number in the cell, inputs first, and its channels. */
+export interface NodeInput {
+  readonly number: number;
+  readonly channels: number;
+}
+
+/** Resampling, each input's by its number, and the fusion's weights. */
+class Combine extends Module {
+  /** `[inputs]`, from 1; none for sums. */
+  readonly edge_weights?: tf.Variable<tf.Rank.R1>;
+  readonly resample: ModuleDict<Resample>;
+  private readonly inputs: readonly NodeInput[];
+  private readonly fusion: FusionMethod;
+  private readonly attention: boolean;
+
+  constructor(node: NeckNode, inputs: readonly NodeInput[], options: FusionNodeOptions, random: Random) {
+    super();
+    const { combine = 'fusion' } = node;
+    this.inputs = inputs;
+    this.fusion = combine === 'fusion' ? options.fusion : 'sum';
+    this.attention = combine === 'attention';
+    if (this.fusion !== 'sum') this.edge_weights = parameter(tf.ones<tf.Rank.R1>([inputs.length]));
+    this.resample = new ModuleDict(
+      Object.fromEntries(
+        inputs.map(({ number, channels }) => [
+          number,
+          new Resample({ ...options, inChannels: channels, outChannels: options.channels }, random),
+        ]),
+      ),
+    );
+  }
+
+  forward(
+    maps: readonly tf.Tensor4D[],
+    size: readonly [height: number, width: number],
+    context: ForwardContext,
+  ): tf.Tensor4D {
+    const resampled = this.inputs.map(({ number }) =>
+      this.resample.at(number).forward(maps[number], size, context),
+    );
+    return this.attention ? attendMaps(resampled) : fuseMaps(resampled, this.edge_weights, this.fusion);
+  }
+}
+
+/** What follows the fusion. */
+class AfterCombine extends Module {
+  readonly conv: SeparableConv2d;
+
+  constructor({ channels, norm, redundantBias }: FusionNodeOptions, random: Random) {
+    super();
+    this.conv = new SeparableConv2d(
+      { inChannels: channels, outChannels: channels, bias: redundantBias, norm },
+      random,
+    );
+  }
+}
+
+/** resample -> fuse -> swish -> separable 3x3 -> batch norm: the activation stands before the convolution. The names are effdet's. */
+export class FusionNode extends Module {
+  readonly combine: Combine;
+  readonly after_combine: AfterCombine;
+
+  constructor(node: NeckNode, inputs: readonly NodeInput[], options: FusionNodeOptions, random: Random) {
+    super();
+    this.combine = new Combine(node, inputs, options, random);
+    this.after_combine = new AfterCombine(options, random);
+  }
+
+  /**
+   * @param maps of the cell by their numbers: its inputs, then the nodes that there are so far; not disposed.
+   * @param size of the node's level. Returns `[B, ...size, channels]`; the caller disposes it.
+   */
+  forward(
+    maps: readonly tf.Tensor4D[],
+    size: readonly [height: number, width: number],
+    context: ForwardContext,
+  ): tf.Tensor4D {
+    return tf.tidy(() => {
+      const fused = this.combine.forward(maps, size, context);
+      return this.after_combine.conv.forward(swish(fused), context);
+    });
+  }
+}
