@@ -100,7 +100,7 @@ export async function importWeights(
     if (tensor) found.set(name, { tensor, source });
   }
   const over = [...adapted.keys()].filter((name) => !used.has(name) && !isBatchCount(name));
-  const trunkOnly = !own.whole || naming.trunkOnly === true;
+  const trunkOnly = !own.whole || naming.trunkOnly?.(own.all) === true;
   const leftOut = over.filter((name) => trunkOnly && !naming.isTrunk(name));
   const unexpected = over
     .filter((name) => !trunkOnly || naming.isTrunk(name))

@@ -87,16 +87,24 @@ export const timmEfficientNet: WeightNaming = {
   isTrunk: (name) => !/^(conv_head|bn2|classifier)\./.test(name),
 };
 
-/** The trunk in effdet's `tf_efficientdet_d0` and so on, which is timm's. */
+/** Of an EfficientDet's feature network and heads, which have effdet's names here, too. */
+const detectorPart = /^(fpn|class_net|box_net)\./;
+
+const isEfficientDet = (ours: ReadonlySet<string>): boolean => ours.has('class_net.predict.conv_pw.weight');
+
+/** effdet's `tf_efficientdet_d0` and so on. Its trunk is timm's; in a network that is no EfficientDet, nothing else is taken. */
 export const effdetEfficientNet: WeightNaming = {
   name: 'effdet/efficientdet',
   recognises: (names) => timmStem(names, 'backbone.'),
   namer(ours) {
     const timm = timmEfficientNet.namer(ours);
-    return (name) => (name.startsWith('backbone.') ? `backbone.${timm(name)}` : undefined);
+    return (name) => {
+      if (name.startsWith('backbone.')) return `backbone.${timm(name)}`;
+      return detectorPart.test(name) && isEfficientDet(ours) ? name : undefined;
+    };
   },
   isTrunk: (name) => name.startsWith('backbone.'),
-  trunkOnly: true,
+  trunkOnly: (ours) => !isEfficientDet(ours),
 };
 
 /** torchvision's `efficientnet_b0` to `efficientnet_b7`. */

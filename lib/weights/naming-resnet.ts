@@ -27,7 +27,7 @@ export const torchvisionDetectorResNet: WeightNaming = {
       [/^backbone\./, 'backbone.body.'],
     ]),
   isTrunk: (name) => name.startsWith('backbone.body.'),
-  trunkOnly: true,
+  trunkOnly: () => true,
 };
 
 /** torchvision's `shufflenet_v2_x…`, for a `ShuffleNetV2` of the release `torchvision`. */

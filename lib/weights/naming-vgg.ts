@@ -40,7 +40,7 @@ export const reducedVgg: WeightNaming = {
     };
   },
   isTrunk: () => true,
-  trunkOnly: true,
+  trunkOnly: () => true,
 };
 
 /** SSD300 of ssd.pytorch, for an `Ssd` with `l2Norm`. */

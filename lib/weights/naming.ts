@@ -17,8 +17,11 @@ export interface WeightNaming {
   namer(ours: ReadonlySet<string>): (name: string) => string | undefined;
   /** Whether a tensor, by its name there, belongs to the trunk. */
   isTrunk(name: string): boolean;
-  /** True where only the trunk is the same network as ours: all else is left out. */
-  readonly trunkOnly?: boolean;
+  /**
+   * Whether only the trunk is the same network as ours, so that all else is left out. Default: it is not.
+   * @param ours as for `namer`.
+   */
+  trunkOnly?(ours: ReadonlySet<string>): boolean;
   /** Their tensors, made such as ours are, still by their names. */
   adapt?(weights: StateDict): StateDict;
   /** Our tensors by their names, completed to what they have. */
