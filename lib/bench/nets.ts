@@ -5,7 +5,8 @@
 import { gridAnchors, type AnchorSet } from '../boxes/anchors';
 import type { Backbone } from '../models/backbones/backbone';
 import { ResNet, resNetStems } from '../models/backbones/resnet';
-import { type ExtraLayer, Ssd } from '../models/ssd';
+import { Ssd } from '../models/ssd';
+import type { ExtraLayer } from '../models/ssd-extras';
 import { BatchNorm2d } from '../nn/batch-norm';
 import { Conv2d } from '../nn/conv';
 import { efficientNetNorm, MBConv } from '../nn/mbconv';

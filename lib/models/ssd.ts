@@ -15,8 +15,6 @@ import { Vgg, type VggConfig } from './backbones/vgg';
 import { SsdHead, type SsdPredictions } from './heads/ssd';
 import { buildExtra, convolutionalExtras, extraMapSize, type SsdExtra } from './ssd-extras';
 
-export type { ExtraLayer } from './ssd-extras';
-
 /** A VGG trunk, less its normalisation, which the detector switches. */
 export type VggTrunk = Omit<VggConfig, 'batchNorm'>;
 
