@@ -1,22 +1,39 @@
 /** Programs that take over this terminal. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import os from 'node:os';
 
-/** Runs a program in this terminal; signals reach it, and its end is this command's. */
-export function runChild(
-  file: string,
-  args: readonly string[],
-  options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv },
-): Promise<number> {
+/** How a program is run. */
+export interface ChildOptions {
+  readonly cwd: string;
+  /** This process's own unless told. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** It leads a process group of its own, which Ctrl-C does not reach. Default false. */
+  readonly detached?: boolean;
+  /** What a signal to this process does. By default it is passed on. */
+  readonly onSignal?: (child: ChildProcess, signal: NodeJS.Signals) => void;
+}
+
+/**
+ * Runs a program in this terminal until it ends. Returns its exit code, 128 + n where signal n ended it.
+ * @throws the system's error where it can't be started.
+ */
+export function runChild(file: string, args: readonly string[], options: ChildOptions): Promise<number> {
+  // Ctrl-C goes to the whole terminal group; a signal sent to this process alone is passed on.
+  const { onSignal = (child, signal): void => void child.kill(signal), ...how } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { ...options, stdio: 'inherit' });
-    // Ctrl-C goes to the whole terminal group; a signal sent to this process alone is passed on.
-    const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+    const child = spawn(file, args, { ...how, stdio: 'inherit' });
+    const hear = (signal: NodeJS.Signals): void => onSignal(child, signal);
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-    for (const signal of signals) process.on(signal, pass);
-    child.on('error', reject);
+    const deafen = (): void => {
+      for (const signal of signals) process.off(signal, hear);
+    };
+    for (const signal of signals) process.on(signal, hear);
+    child.on('error', (error) => {
+      deafen();
+      reject(error);
+    });
     child.on('exit', (code, signal) => {
-      for (const one of signals) process.off(one, pass);
+      deafen();
       resolve(code ?? 128 + (signal ? os.constants.signals[signal] : 0));
     });
   });

@@ -1,11 +1,11 @@
 /** `npm run lab`: JupyterLab on this project's notebooks, with this project's kernel. */
-import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { cacheDirectory } from '../../tensor/cache';
 import { projectRoot } from '../../tensor/packages';
 import { kernelspec } from '../nbformat';
+import { runChild } from '../run-child';
 import { selectNotebooks, UsageError } from '../runner/select';
 import { findLab, type Lab } from './find-lab';
 import { kernelspecFolder, writeKernelspec } from './kernelspec';
@@ -98,24 +98,15 @@ function announce(lab: Lab, words: readonly string[], folder: string): void {
  */
 function runLab(command: readonly string[], env: NodeJS.ProcessEnv, cwd: string): Promise<number> {
   const [file = '', ...words] = command;
-  return new Promise((resolve, reject) => {
-    const detached = process.platform !== 'win32';
-    const child = spawn(file, words, { cwd, env, stdio: 'inherit', detached });
-    let asked: number | undefined;
-    const stop = (): void => {
-      // Under npm one Ctrl-C arrives twice: from the terminal, and from npm.
-      if (asked !== undefined && Date.now() - asked < 1000) return;
-      if (asked === undefined) child.kill('SIGTERM');
-      else if (detached && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-      else child.kill('SIGKILL');
-      asked = Date.now();
-    };
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-    for (const signal of signals) process.on(signal, stop);
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      for (const one of signals) process.off(one, stop);
-      resolve(code ?? 128 + (signal ? os.constants.signals[signal] : 0));
-    });
-  });
+  const detached = process.platform !== 'win32';
+  let asked: number | undefined;
+  const onSignal = (child: ChildProcess): void => {
+    // Under npm one Ctrl-C arrives twice: from the terminal, and from npm.
+    if (asked !== undefined && Date.now() - asked < 1000) return;
+    if (asked === undefined) child.kill('SIGTERM');
+    else if (detached && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    else child.kill('SIGKILL');
+    asked = Date.now();
+  };
+  return runChild(file, words, { cwd, env, detached, onSignal });
 }
