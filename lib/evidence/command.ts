@@ -4,6 +4,7 @@ import { parseProfile } from '../notebook/environment';
 import { parseArguments } from '../notebook/runner/arguments';
 import { UsageError } from '../notebook/runner/select';
 import type { Profile } from '../papers/profile';
+import { withoutEchoes } from '../tensor/interrupts';
 import { parseBackendName } from '../tensor/ladder';
 import { nearest } from '../tensor/nearest';
 import { projectRoot } from '../tensor/packages';
@@ -103,12 +104,7 @@ export async function evidenceCommand(words: string[]): Promise<number> {
 
   if (!(await prepareBackend(backend ?? process.env.DETLAB_BACKEND))) return 1;
   const [stop, kill] = [new AbortController(), new AbortController()];
-  let stoppedBy: NodeJS.Signals | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stoppedBy !== undefined) kill.abort();
-    stoppedBy ??= signal;
-    stop.abort();
-  };
+  const onSignal = withoutEchoes((times) => (times === 1 ? stop : kill).abort());
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, onSignal);
   try {
@@ -125,7 +121,7 @@ export async function evidenceCommand(words: string[]): Promise<number> {
     console.log(`${result.there} of ${result.of} results are there.`);
     for (const failure of result.failures) console.log(`failed: ${failure.split('\n')[0]}`);
     if (result.there > 0) await report(study, profile, out);
-    if (stoppedBy !== undefined) return 130;
+    if (stop.signal.aborted) return 130;
     return result.there === result.of ? 0 : 1;
   } finally {
     for (const signal of signals) process.off(signal, onSignal);

@@ -138,6 +138,7 @@ test('a run that throws and one whose process dies are told, and the others go o
 describe('broken off', () => {
   const slow = { TINY_PAUSE: '40', TINY_STEPS: '60' };
   const words = ['--arms', 'plain', '--seeds', '2'];
+  const unfinished = (): string => path.join(folder, '.unfinished', 'tiny', 'default');
   const middleOfSecond = (): boolean => steps().includes('plain 2 10');
 
   test('by kill -9, it goes on with the unfinished run where it was', { timeout }, async () => {
@@ -182,21 +183,48 @@ describe('broken off', () => {
       // Nobody computes any more.
       await new Promise((resolve) => setTimeout(resolve, 500));
       expect(steps()).toEqual(done);
-      const unfinished = fs.readdirSync(path.join(folder, '.unfinished', 'tiny', 'default'));
-      expect(unfinished.map((name) => name.slice(0, -17)).sort()).toEqual(['better-seed1', 'plain-seed1']);
-      for (const name of unfinished)
-        expect(fs.readdirSync(path.join(folder, '.unfinished', 'tiny', 'default', name)).sort()).toEqual([
-          'sittings.json',
-          'state',
-        ]);
+      const names = fs.readdirSync(unfinished());
+      expect(names.map((name) => name.slice(0, -17)).sort()).toEqual(['better-seed1', 'plain-seed1']);
+      for (const name of names)
+        expect(fs.readdirSync(path.join(unfinished(), name)).sort()).toEqual(['sittings.json', 'state']);
     },
   );
+
+  test(
+    'by one Ctrl-C that arrives twice, as under npm, it lets its runs save all the same',
+    { timeout },
+    async () => {
+      const first = start(['--arms', 'plain', '--seeds', '1'], slow);
+      await until(() => steps().includes('plain 1 5'), first.text);
+      // Two of a kind could arrive as one.
+      first.child.kill('SIGINT');
+      first.child.kill('SIGTERM');
+      expect(await first.code, first.text()).toBe(130);
+      const [name] = fs.readdirSync(unfinished());
+      expect(fs.readdirSync(path.join(unfinished(), name)).sort()).toEqual(['sittings.json', 'state']);
+    },
+  );
+
+  test('twice, it ends runs that do not stop', { timeout }, async () => {
+    const first = start(['--arms', 'plain', '--seeds', '1'], { TINY_PAUSE: '600000' });
+    await until(() => fs.existsSync(unfinished()) && first.text().includes('begins at step 0'), first.text);
+    first.child.kill('SIGINT');
+    await until(() => first.text().includes('stopping: unfinished runs save what they have'), first.text);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    first.child.kill('SIGINT');
+    expect(await first.code, first.text()).toBe(130);
+    // It had no time to give its folder back; the next command takes it.
+    const [name] = fs.readdirSync(unfinished());
+    expect(fs.readdirSync(path.join(unfinished(), name))).toContain('run.lock');
+    const [code, text] = await run(['--arms', 'plain', '--seeds', '1'], {});
+    expect(code, text).toBe(0);
+  });
 
   test('a run whose process is killed is told, and taken up by the next command', { timeout }, async () => {
     const first = start(['--arms', 'plain', '--seeds', '1'], slow);
     await until(() => steps().includes('plain 1 5'), first.text);
-    const [name] = fs.readdirSync(path.join(folder, '.unfinished', 'tiny', 'default'));
-    const lock = path.join(folder, '.unfinished', 'tiny', 'default', name, 'run.lock');
+    const [name] = fs.readdirSync(unfinished());
+    const lock = path.join(unfinished(), name, 'run.lock');
     process.kill((JSON.parse(fs.readFileSync(lock, 'utf8')) as { pid: number }).pid, 'SIGKILL');
     expect(await first.code, first.text()).toBe(1);
     expect(first.text()).toContain('plain seed 1 failed: its process was ended by SIGKILL');

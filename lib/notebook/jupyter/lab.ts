@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { cacheDirectory } from '../../tensor/cache';
+import { withoutEchoes } from '../../tensor/interrupts';
 import { projectRoot } from '../../tensor/packages';
 import { kernelspec } from '../nbformat';
 import { runChild } from '../run-child';
@@ -99,14 +100,10 @@ function announce(lab: Lab, words: readonly string[], folder: string): void {
 function runLab(command: readonly string[], env: NodeJS.ProcessEnv, cwd: string): Promise<number> {
   const [file = '', ...words] = command;
   const detached = process.platform !== 'win32';
-  let asked: number | undefined;
-  const onSignal = (child: ChildProcess): void => {
-    // Under npm one Ctrl-C arrives twice: from the terminal, and from npm.
-    if (asked !== undefined && Date.now() - asked < 1000) return;
-    if (asked === undefined) child.kill('SIGTERM');
+  const onSignal = withoutEchoes((times, child: ChildProcess): void => {
+    if (times === 1) child.kill('SIGTERM');
     else if (detached && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     else child.kill('SIGKILL');
-    asked = Date.now();
-  };
+  });
   return runChild(file, words, { cwd, env, detached, onSignal });
 }
