@@ -27,7 +27,7 @@ export interface WorkFolder {
 const noteEverySeconds = 5;
 
 /** `WORK/STUDY/PROFILE/ARM-seedN-FINGERPRINT`: a run of other settings never finds these checkpoints. */
-export function workFolderOf(root: string, key: RunKey, fingerprint: string): string {
+function workFolderOf(root: string, key: RunKey, fingerprint: string): string {
   return path.join(root, key.study, key.profile, `${key.arm}-seed${key.seed}-${fingerprint}`);
 }
 
@@ -83,14 +83,20 @@ export async function openWorkFolder(
   };
 }
 
-/** Removes what is left of a finished run, whatever its settings; folders that a process works in stay. */
+/** Removes what is left of a finished run, whatever its settings; folders that a living process works in stay. */
 export async function removeWork(root: string, key: RunKey): Promise<void> {
   const parent = path.join(root, key.study, key.profile);
   const start = `${key.arm}-seed${key.seed}-`;
   for (const name of await fsp.readdir(parent).catch(() => [])) {
     if (!name.startsWith(start) || !/^[0-9a-f]{16}$/.test(name.slice(start.length))) continue;
-    if (fs.existsSync(path.join(parent, name, 'run.lock'))) continue;
-    await fsp.rm(path.join(parent, name), { recursive: true, force: true });
+    const folder = path.join(parent, name);
+    try {
+      // A process that was killed has left its lock, which only taking it tells from that of a living one.
+      await lockFolder(folder);
+    } catch {
+      continue;
+    }
+    await fsp.rm(folder, { recursive: true, force: true });
   }
 }
 
