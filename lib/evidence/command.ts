@@ -23,7 +23,7 @@ const help: string = `npm run evidence -- STUDY [options]
 Backs the claims of a paper's notebook: runs every arm of its study with several seeds, keeps each run's result in
 data/results/STUDY/PROFILE/ARM-seedN.json, and computes from them which claims are shown, not shown at this scale, or contradicted.
 
-  STUDY                ${studyNames.join(', ') || 'none yet'}; or a .js or .mjs file of yours that exports \`study\`
+  STUDY                ${studyNames.join(', ')}; or a .js or .mjs file of yours that exports \`study\`
                        (lib/evidence/study.ts says what a study is)
 
   --profile NAME       quick, default or paper (default: default)
@@ -62,7 +62,7 @@ export async function evidenceCommand(words: string[]): Promise<number> {
     return 0;
   }
   if (names.length === 0) {
-    if (flags.has('list')) console.log(studyNames.join('\n') || 'There are no studies yet.');
+    if (flags.has('list')) console.log(studyNames.join('\n'));
     else console.log(help);
     return flags.has('list') ? 0 : 2;
   }

@@ -24,19 +24,29 @@ export async function loadStudy(nameOrFile: string): Promise<Study> {
   const near = nearest(nameOrFile, studyNames);
   throw new UsageError(
     `There is no study '${nameOrFile}'.${near ? ` Did you mean '${near}'?` : ''} There are: ` +
-      `${studyNames.join(', ') || 'none yet'}; a .js or .mjs file that exports \`study\` will do, too.`,
+      `${studyNames.join(', ')}; a .js or .mjs file that exports \`study\` will do, too.`,
   );
 }
 
 async function loadFile(name: string): Promise<Study> {
   const file = path.resolve(name);
   if (!fs.existsSync(file)) throw new UsageError(`There is no file ${file}.`);
-  const module = (await import(file)) as { study?: unknown; default?: { study?: unknown } };
+  const module = (await import(file)) as {
+    study?: unknown;
+    default?: { study?: unknown };
+  };
   const study = module.study ?? module.default?.study;
   const functions = ['arms', 'settings', 'claims', 'run'];
-  if (!isRecord(study) || functions.some((one) => typeof study[one] !== 'function'))
+  const complete =
+    isRecord(study) &&
+    typeof study.name === 'string' &&
+    typeof study.title === 'string' &&
+    Array.isArray(study.profiles) &&
+    isRecord(study.metrics) &&
+    functions.every((one) => typeof study[one] === 'function');
+  if (!complete)
     throw new UsageError(
-      `${file} must export \`study\`, an object with name, metrics, ${functions.join(', ')}.`,
+      `${file} must export \`study\`, an object with name, title, profiles, metrics, ${functions.join(', ')}.`,
     );
   return study as unknown as Study;
 }

@@ -48,9 +48,16 @@ describe('npm run evidence', () => {
     expect(await fs.readdir(folder)).toEqual([]);
   });
 
-  test('a file that exports no study is told', async () => {
+  test.each([
+    ['a name', 'exports.study = { name: "x" };'],
+    [
+      'functions',
+      'const none = () => []; exports.study = { name: "x", arms: none, settings: none, claims: none, run: none };',
+    ],
+    ['nothing', ''],
+  ])('a file that exports no study is told, where it has %s', async (_, text) => {
     const other = path.join(folder, 'other.cjs');
-    await fs.writeFile(other, 'exports.study = { name: "x" };');
+    await fs.writeFile(other, text);
     await expect(evidenceCommand([other])).rejects.toThrow('must export `study`, an object with name');
   });
 
