@@ -7,8 +7,8 @@ import type { ClaimComparison, Study, StudyArm } from './study';
 const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
- * @throws naming the place and the likely fix: names that can't be file names or come twice, claims about arms or metrics that there are
- *   not, settings that are not plain JSON, a profile that the study does not have.
+ * @throws naming the place and the likely fix: names that can't be file names or come twice, claims about arms, metrics,
+ *   kinds or directions that there are not, settings that are not plain JSON, a profile that the study does not have.
  */
 export function checkStudy(study: Study, profile: Profile): void {
   const where = `study '${study.name}'`;
@@ -18,10 +18,13 @@ export function checkStudy(study: Study, profile: Profile): void {
     throw problem(`it has no profile '${profile}', only ${study.profiles.join(', ')}`);
   const metrics = Object.keys(study.metrics);
   if (metrics.length === 0) throw problem('it has no metric');
+  for (const metric of metrics)
+    if (!fileName.test(metric))
+      throw problem(`metric '${metric}' names its chart's file: letters, digits, ".", "_" and "-" only`);
 
   const arms = study.arms(profile);
   if (arms.length === 0) throw problem(`it has no arms at the ${profile} profile`);
-  for (const [i, { name, settings }] of arms.entries()) {
+  for (const [i, { name, title, settings }] of arms.entries()) {
     if (!fileName.test(name) || /-seed\d+$/.test(name))
       throw problem(
         `arm '${name}': names are made of letters, digits, ".", "_" and "-", and don't end like "-seed1"`,
@@ -29,6 +32,9 @@ export function checkStudy(study: Study, profile: Profile): void {
     // Some file systems don't tell capitals from small letters.
     if (arms.findIndex((arm) => arm.name.toLowerCase() === name.toLowerCase()) !== i)
       throw problem(`there are two arms '${name}'`);
+    // Charts and tables know arms by their titles alone.
+    if (arms.findIndex((arm) => (arm.title ?? arm.name) === (title ?? name)) !== i)
+      throw problem(`there are two arms with the title '${title ?? name}'`);
     checkPlain(settings, `${where}: arm '${name}': settings`);
   }
   checkPlain(study.settings(profile), `${where}: settings`);
@@ -46,10 +52,13 @@ export function checkStudy(study: Study, profile: Profile): void {
       throw problem(`there are two claims '${claim.name}'`);
     if (claim.comparisons.length === 0) throw problem(`claim '${claim.name}' compares nothing`);
     for (const comparison of claim.comparisons) {
+      known('kind', comparison.kind, ['difference', 'equality', 'divergence'], claim.name);
       known('arm', comparison.arm, names, claim.name);
       if (comparison.kind === 'divergence') continue;
       known('arm', comparison.than, names, claim.name);
       known('metric', comparison.metric, metrics, claim.name);
+      if (comparison.kind === 'difference')
+        known('direction', comparison.direction, ['higher', 'lower'], claim.name);
       if (comparison.arm === comparison.than)
         throw problem(`claim '${claim.name}' compares '${comparison.arm}' with itself`);
       const [what, bound] = boundOf(comparison);

@@ -221,10 +221,16 @@ describe('a study with a mistake is refused', () => {
   test.each<[string, Partial<Study>, string]>([
     ['a name with a slash', { name: 'a/b' }, 'its name must be made of letters'],
     ['no metric', { metrics: {} }, 'it has no metric'],
+    [
+      'a metric that is no file name',
+      { metrics: { 'AP/50': { title: 'AP50' } } },
+      "metric 'AP/50' names its",
+    ],
     ['no arm', { arms: () => [] }, 'it has no arms at the default profile'],
     ['an arm that is no file name', arms({ name: 'rate 0.1' }), "arm 'rate 0.1': names are made of"],
     ['an arm like a seed', arms({ name: 'a-seed1' }), "arm 'a-seed1'"],
     ['an arm twice', arms({ name: 'a' }, { name: 'A' }), "there are two arms 'A'"],
+    ['a title twice', arms({ name: 'a', title: 'b' }, { name: 'b', title: undefined }), "the title 'b'"],
     ['NaN among settings', arms({ settings: { rate: NaN } }), 'settings.rate is NaN; it must be plain JSON'],
     [
       'an object among settings',
@@ -238,6 +244,8 @@ describe('a study with a mistake is refused', () => {
       "there is no arm 'plane'. Did you mean 'plain'?",
     ],
     ['a claim on an unknown metric', comparing({ metric: 'scor' }), "Did you mean 'score'?"],
+    ['a claim of an unknown kind', comparing({ kind: 'equal' }), "there is no kind 'equal'. Did you mean"],
+    ['a claim in no direction', comparing({ direction: 'hihger' }), "Did you mean 'higher'?"],
     ['a claim on one arm', comparing({ than: 'better' }), "compares 'better' with itself"],
     ['a claim on any difference', comparing({ least: 0 }), 'least is a number above 0, got 0'],
     ['a claim twice', { claims: () => [claim, claim] }, "there are two claims 'idea'"],
