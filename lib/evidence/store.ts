@@ -32,7 +32,7 @@ export interface EvidenceRun {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly provenance: Provenance;
   readonly diverged: boolean;
-  /** To six digits; `null`: not finite. */
+  /** To six digits, whole numbers in full; `null`: not finite. */
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly curves: Readonly<Record<string, readonly StudyPoint[]>>;
   readonly tables: Readonly<Record<string, readonly StudyRow[]>>;
@@ -47,7 +47,7 @@ export interface RunKey {
 }
 
 /** `ARM-seedN.json`. */
-export function runFileName(arm: string, seed: number): string {
+function runFileName(arm: string, seed: number): string {
   return `${arm}-seed${seed}.json`;
 }
 
@@ -72,6 +72,11 @@ export function evidenceRun(
     if (!(name in result.metrics))
       throw new Error(
         `${where} gave no '${name}' among its metrics (${Object.keys(result.metrics).join(', ')}); null says: no value`,
+      );
+  for (const [name, value] of Object.entries<unknown>(result.metrics))
+    if (typeof value !== 'number' && value !== null)
+      throw new Error(
+        `${where} gave ${JSON.stringify(value)} for '${name}'; a metric is a number, or null: no value`,
       );
   return {
     study: study.name,
@@ -204,7 +209,7 @@ export async function readRuns(
 }
 
 /** @throws naming what is wrong. */
-export function parseRun(text: string): EvidenceRun {
+function parseRun(text: string): EvidenceRun {
   const value = JSON.parse(text) as unknown;
   const need = (holds: boolean, what: string): void => {
     if (!holds) throw new Error(what);
@@ -217,8 +222,12 @@ export function parseRun(text: string): EvidenceRun {
   need(typeof value.diverged === 'boolean', `'diverged' is neither true nor false`);
   need(isRecord(value.settings), `'settings' is no object`);
   const complete =
-    isRecord(provenance) && isNumber(provenance.seconds) && typeof provenance.backend === 'string';
-  need(complete, `'provenance' is no object with 'backend' and 'seconds'`);
+    isRecord(provenance) &&
+    isNumber(provenance.seconds) &&
+    typeof provenance.backend === 'string' &&
+    typeof provenance.started === 'string' &&
+    (provenance.commit === null || typeof provenance.commit === 'string');
+  need(complete, `'provenance' is no object with 'backend', 'commit', 'started' and 'seconds'`);
   if (!isRecord(metrics) || !isRecord(curves) || !isRecord(tables))
     throw new Error(`'metrics', 'curves' or 'tables' is no object`);
   for (const [name, metric] of Object.entries(metrics))

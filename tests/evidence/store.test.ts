@@ -77,6 +77,8 @@ describe('a run', () => {
 
   test.each<[string, unknown, string]>([
     ['without a metric', { ...result, metrics: { score: 1 } }, "gave no 'norm' among its metrics (score)"],
+    ['with a text as metric', { ...result, metrics: { score: '0.5', norm: 1 } }, `gave "0.5" for 'score'`],
+    ['with a metric that was forgotten', { ...result, metrics: { score: 1, norm: undefined } }, "for 'norm'"],
     ['without a word on divergence', { metrics: result.metrics }, 'must return { metrics, diverged }'],
     ['of nothing', undefined, 'must return { metrics, diverged }, and returned undefined'],
   ])('%s is refused', (_, value, message) => {
@@ -134,6 +136,13 @@ describe('a file is not used', () => {
       "curve 'loss' is not two lists",
     ],
     ['without provenance', changed({ provenance: {} }), 'broken', "'provenance' is no object"],
+    [
+      'without the time of its start',
+      changed({ provenance: { ...provenance, started: undefined } }),
+      'broken',
+      "no object with 'backend', 'commit', 'started' and 'seconds'",
+    ],
+    ['without a commit', changed({ provenance: { ...provenance, commit: undefined } }), 'broken', "'commit'"],
     [
       'of another arm',
       changed({ arm: 'better' }),
