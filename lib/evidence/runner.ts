@@ -67,7 +67,7 @@ export async function planRuns(
 }
 
 /** The threads that each of so many runs side by side gets. */
-export function threadsEach(jobs: number): number {
+function threadsEach(jobs: number): number {
   return Math.max(1, Math.floor(threadCount() / jobs));
 }
 
