@@ -29,6 +29,7 @@ export type RunMessage =
   | { readonly type: 'notice'; readonly line: string }
   | { readonly type: 'done' }
   | { readonly type: 'stopped' }
+  /** With the stack. */
   | { readonly type: 'failed'; readonly message: string };
 
 /** How long a run waits for a process that is just about to leave its folder. */
@@ -118,8 +119,7 @@ async function main(): Promise<void> {
     await sayLast({ type: await run(order, stop.signal) });
     process.exit(0);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof Error && error.stack) console.error(error.stack);
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     await sayLast(stop.signal.aborted ? { type: 'stopped' } : { type: 'failed', message });
     process.exit(1);
   }

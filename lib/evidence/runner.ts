@@ -146,9 +146,10 @@ export async function runStudy(options: RunnerOptions): Promise<RunnerResult> {
         there += 1;
         took(arm, file.run.provenance.seconds);
         line.print(`${name}: ${outcome(study, file.run)}`);
-      } else if (problem !== undefined && !signal.aborted) {
-        failures.push(`${name}: ${problem}`);
-        line.print(`${name} failed: ${problem}`);
+      } else if (!signal.aborted) {
+        const gone = 'problem' in file ? file.problem : 'it ended without a result';
+        failures.push(`${name}: ${problem ?? gone}`);
+        line.print(`${name} failed: ${problem ?? gone}`);
       }
       showStatus();
     }
@@ -182,7 +183,7 @@ type Started = Extract<RunMessage, { type: 'started' }>;
 
 /** The process of a run. */
 class Child {
-  /** `undefined` when it is done or was stopped, else what went wrong. */
+  /** `undefined` when it is done, else why it is not. */
   readonly ended: Promise<string | undefined>;
   private readonly child: ChildProcess;
   private readonly started: number = performance.now();
@@ -205,8 +206,8 @@ class Child {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     readline.createInterface({ input: this.child.stdout! }).on('line', (text) => tell(text));
-    this.child.stderr!.on('data', (chunk: Buffer) => {
-      this.lastWords = (this.lastWords + chunk.toString()).slice(-4096);
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.lastWords = (this.lastWords + text).slice(-4096);
     });
     this.child.on('message', (message: RunMessage) => {
       if (message.type === 'progress') this.progress(message.step, message.steps, message.note);
@@ -251,10 +252,10 @@ class Child {
   }
 
   private problem(code: number | null, signal: NodeJS.Signals | null): string | undefined {
-    if (this.end?.type === 'done' || this.end?.type === 'stopped') return undefined;
+    if (this.end?.type === 'done') return undefined;
+    if (this.end?.type === 'stopped') return 'it was stopped by a signal; the same command goes on with it';
     const words = this.lastWords.trim();
-    if (this.end?.type === 'failed')
-      return words.includes(this.end.message) ? words : [this.end.message, words].filter(Boolean).join('\n');
+    if (this.end?.type === 'failed') return [this.end.message, words].filter(Boolean).join('\n');
     const memory =
       signal === 'SIGKILL' ? ' (the system does that when memory runs out: try fewer --jobs)' : '';
     const how = signal

@@ -66,6 +66,12 @@ const resultNames = (out: string = folder): string[] =>
   fs.readdirSync(path.join(out, 'tiny', 'default')).filter((name) => name.endsWith('.json'));
 const result = (name: string, out: string = folder): Record<string, unknown> =>
   JSON.parse(fs.readFileSync(path.join(out, 'tiny', 'default', name), 'utf8')) as Record<string, unknown>;
+const unfinished = (): string => path.join(folder, '.unfinished', 'tiny', 'default');
+/** The process of the only run. */
+const runProcess = (): number => {
+  const lock = path.join(unfinished(), fs.readdirSync(unfinished())[0], 'run.lock');
+  return (JSON.parse(fs.readFileSync(lock, 'utf8')) as { pid: number }).pid;
+};
 /** Without what differs from one run to the same one. */
 const lasting = (name: string, out: string): Record<string, unknown> => {
   const { provenance, ...rest } = result(name, out) as { provenance: Record<string, unknown> };
@@ -125,6 +131,15 @@ test('two jobs give the same files as one, and what is there is not run again', 
   expect(result('plain-seed2.json', one)).toMatchObject({ settings: { study: { noise: 0.5 } } });
 });
 
+test('a run that somebody else stops is told', { timeout }, async () => {
+  const words = ['--arms', 'plain', '--seeds', '1'];
+  const first = start(words, { TINY_PAUSE: '40', TINY_STEPS: '60' });
+  await until(() => steps().includes('plain 1 5'), first.text);
+  process.kill(runProcess(), 'SIGTERM');
+  expect(await first.code, first.text()).toBe(1);
+  expect(first.text()).toContain('failed: plain seed 1: it was stopped by a signal');
+});
+
 test('a run that throws and one whose process dies are told, and the others go on', { timeout }, async () => {
   const [code, text] = await run(['--arms', 'throws,dies,better', '--seeds', '1', '--jobs', '2']);
   expect(code, text).toBe(1);
@@ -138,7 +153,6 @@ test('a run that throws and one whose process dies are told, and the others go o
 describe('broken off', () => {
   const slow = { TINY_PAUSE: '40', TINY_STEPS: '60' };
   const words = ['--arms', 'plain', '--seeds', '2'];
-  const unfinished = (): string => path.join(folder, '.unfinished', 'tiny', 'default');
   const middleOfSecond = (): boolean => steps().includes('plain 2 10');
 
   test('by kill -9, it goes on with the unfinished run where it was', { timeout }, async () => {
@@ -225,9 +239,7 @@ describe('broken off', () => {
   test('a run whose process is killed is told, and taken up by the next command', { timeout }, async () => {
     const first = start(['--arms', 'plain', '--seeds', '1'], slow);
     await until(() => steps().includes('plain 1 5'), first.text);
-    const [name] = fs.readdirSync(unfinished());
-    const lock = path.join(unfinished(), name, 'run.lock');
-    process.kill((JSON.parse(fs.readFileSync(lock, 'utf8')) as { pid: number }).pid, 'SIGKILL');
+    process.kill(runProcess(), 'SIGKILL');
     expect(await first.code, first.text()).toBe(1);
     expect(first.text()).toContain('plain seed 1 failed: its process was ended by SIGKILL');
     const [code, text] = await run(['--arms', 'plain', '--seeds', '1'], slow);
