@@ -33,12 +33,6 @@ export function evidenceChart(evidence: Evidence, options: EvidenceChartOptions 
   const arms = wanted.map((name) => rows.find(({ arm }) => arm === name)!);
   const titles = arms.map(({ title }) => title);
 
-  const bars = arms.map(({ title, mean, max, seeds, diverged, values }) => ({
-    arm: title,
-    mean: mean === null ? null : compact(mean),
-    end: compact(Math.max(0, max ?? 0)),
-    text: label(mean, found.digits, seeds, diverged, values),
-  }));
   const dots = arms.flatMap(({ arm, title }) => [
     ...evidence.runs
       .filter((run) => run.arm === arm)
@@ -51,13 +45,20 @@ export function evidenceChart(evidence: Evidence, options: EvidenceChartOptions 
       ? [{ arm: title, value: compact(own[arm]), what: 'your run', seed: 'yours' }]
       : []),
   ]);
+  const bars = arms.map(({ title, mean, seeds, diverged, values }) => ({
+    arm: title,
+    mean: mean === null ? null : compact(mean),
+    // The longest of its marks: the text stands beside it.
+    end: Math.max(0, ...dots.map((dot) => (dot.arm === title ? (dot.value ?? 0) : 0))),
+    text: label(mean, found.digits, seeds, diverged, values),
+  }));
   const kinds = ['one seed', 'diverged', 'your run'].filter((kind) => dots.some(({ what }) => what === kind));
   const looks: Record<string, [shape: string, color: string]> = {
     'one seed': ['circle', chartColors[0]],
     diverged: ['cross', chartColors[7]],
     'your run': ['diamond', chartColors[4]],
   };
-  // Written beside the longest of an arm's marks, inside the plot.
+  // Room for the texts inside the plot.
   const ends = dots.map(({ value }) => value ?? 0);
   const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
   const room = (high - low || 1) * 0.24;
@@ -134,7 +135,7 @@ export function evidenceChart(evidence: Evidence, options: EvidenceChartOptions 
   );
 }
 
-/** `0.412 ± 0.013`, and what a reader must know beside it. */
+/** `0.412, 1 of 3 diverged`: the mean, and what a reader must know beside it. */
 function label(
   mean: number | null,
   digits: number | undefined,

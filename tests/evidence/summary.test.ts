@@ -171,6 +171,10 @@ describe('the chart', () => {
     expect(dots).toHaveLength(7);
     expect(dots[3]).toMatchObject({ arm: 'with the idea', value: 0.5, what: 'your run', seed: 'yours' });
     expect(dots[4]).toMatchObject({ value: 0, what: 'diverged' });
+    // A text stands beyond its arm's last mark, whosever it is.
+    const mine = evidenceChart(evidence, { arms: ['better', 'wild'], own: { better: 0.9 } });
+    const { values: bars } = mine.data as { values: { end: number }[] };
+    expect(bars.map(({ end }) => end)).toEqual([0.9, 0.1]);
   });
 
   test('refuses what there is not', async () => {
