@@ -1,4 +1,5 @@
 /** JSON as the project's formatter leaves it: keys a line each, numbers side by side, so that results are small and differ line by line. */
+import { isRecord } from './check-study';
 
 const lineWidth = 110;
 
@@ -13,7 +14,7 @@ function write(value: unknown, indent: string, used: number): string {
   if (Array.isArray(value)) {
     if (value.length === 0) return '[]';
     const items: unknown[] = value;
-    const objects = items.every(isObject);
+    const objects = items.every(isRecord);
     if (!objects || items.length === 1) {
       const line = `[${items.map((item) => write(item, deeper, 0)).join(', ')}]`;
       if (!line.includes('\n') && used + line.length <= lineWidth) return line;
@@ -23,7 +24,7 @@ function write(value: unknown, indent: string, used: number): string {
       : items.map((item) => deeper + write(item, deeper, deeper.length + 1)).join(',\n');
     return `[\n${body}\n${indent}]`;
   }
-  if (!isObject(value)) return plain(value);
+  if (!isRecord(value)) return plain(value);
   const entries = Object.entries(value).filter(([, part]) => part !== undefined);
   if (entries.length === 0) return '{}';
   const lines = entries.map(([key, part]) => {
@@ -50,8 +51,4 @@ function filled(words: readonly string[], indent: string): string {
     } else line = line === '' ? item : `${line} ${item}`;
   }
   return [...lines, line].map((text) => indent + text).join('\n');
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

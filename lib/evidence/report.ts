@@ -31,7 +31,7 @@ export function reportText(evidence: Evidence, shipped: boolean = true): string 
   const { study, profile, runs, problems } = evidence;
   const arms = new Set(runs.map(({ arm }) => arm)).size;
   const command = `npm run evidence -- ${study}${profile === 'default' ? '' : ` --profile ${profile}`}`;
-  const made = shipped ? `Made by \`${command}\`; don't edit.` : 'Made by `npm run evidence`; don’t edit.';
+  const made = `Made by \`${shipped ? command : 'npm run evidence'}\`; don't edit.`;
   const parts = [
     `# ${evidence.title}: evidence`,
     `${formatCount(runs.length, 'run')} of ${formatCount(arms, 'arm')} at the ${profile} profile. ${made}`,
