@@ -1,6 +1,4 @@
 /** The command line behind npm's scripts: sends each command to its part, which is loaded only then. */
-import { createRequire } from 'node:module';
-import path from 'node:path';
 import { nearest } from '../tensor/nearest';
 import { parseArguments } from './runner/arguments';
 import { UsageError } from './runner/select';
@@ -45,23 +43,23 @@ const commands: Record<string, Command> = {
   },
   scenes: {
     help: 'render the shipped data set (npm run scenes -- --help)',
-    run: async (words) => (await load<ScenesModule>('data/scenes/command')).scenesCommand(words),
+    run: async (words) => (await import('../data/scenes/command.js')).scenesCommand(words),
   },
   data: {
     help: 'download VOC or COCO, or look through a folder of your own (npm run data -- --help)',
-    run: async (words) => (await load<DataModule>('data/download/command')).dataCommand(words),
+    run: async (words) => (await import('../data/download/command.js')).dataCommand(words),
   },
   train: {
     help: 'train a small detector on images of your own or the shipped ones (npm run train -- --help)',
-    run: async (words) => (await load<TrainModule>('runs/command')).trainCommand(words),
+    run: async (words) => (await import('../runs/command.js')).trainCommand(words),
   },
   evidence: {
     help: 'back a paper’s claims with several seeds of every run (npm run evidence -- --help)',
-    run: async (words) => (await load<EvidenceModule>('evidence/command')).evidenceCommand(words),
+    run: async (words) => (await import('../evidence/command.js')).evidenceCommand(words),
   },
   bench: {
     help: 'measure the backend (npm run bench -- --help)',
-    run: async (words) => (await load<BenchModule>('bench/main')).benchCommand(words),
+    run: async (words) => (await import('../bench/main.js')).benchCommand(words),
   },
   build: {
     help: 'compile lib to dist; every other command does so by itself (npm run build)',
@@ -73,22 +71,6 @@ const commands: Record<string, Command> = {
     },
   },
 };
-
-interface ScenesModule {
-  scenesCommand: (words: string[]) => Promise<number>;
-}
-interface DataModule {
-  dataCommand: (words: string[]) => Promise<number>;
-}
-interface TrainModule {
-  trainCommand: (words: string[]) => Promise<number>;
-}
-interface EvidenceModule {
-  evidenceCommand: (words: string[]) => Promise<number>;
-}
-interface BenchModule {
-  benchCommand: (words: string[]) => Promise<number>;
-}
 
 /** Runs a command. Returns its exit code: 0 done, 1 failed, 2 a mistake in the command, 128 + n ended by signal n. */
 export async function main(argv: string[]): Promise<number> {
@@ -120,18 +102,6 @@ function helpText(): string {
   return Object.entries(commands)
     .map(([name, { help }]) => `  ${name.padEnd(15)} ${help}`)
     .join('\n');
-}
-
-/** A part that may be absent while the project grows; its absence is said, not thrown as a stack. */
-async function load<T>(name: string): Promise<T> {
-  const file = path.join(__dirname, '..', `${name}.js`);
-  const require = createRequire(__filename);
-  try {
-    require.resolve(file);
-  } catch {
-    throw new UsageError(`This version of detlab does not have that command yet (lib/${name}.ts).`);
-  }
-  return require(file) as T;
 }
 
 async function doctorCommand(words: string[]): Promise<number> {
