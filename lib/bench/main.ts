@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArguments } from '../notebook/runner/arguments';
+import { parseArguments, wholeNumber } from '../notebook/runner/arguments';
 import { UsageError } from '../notebook/runner/select';
 import { useBackend } from '../tensor/backend';
 import { nearest } from '../tensor/nearest';
@@ -50,9 +50,7 @@ export async function benchCommand(words: string[]): Promise<number> {
   }
   const chosen = choose(names);
   const quick = flags.has('quick');
-  const rounds = Number(values.get('rounds') ?? (quick ? 3 : 5));
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new UsageError(`--rounds is a whole number from 1, got ${values.get('rounds')}`);
+  const rounds = wholeNumber(values, 'rounds') ?? (quick ? 3 : 5);
 
   const json = values.get('json');
   // Before the measuring, not after it: a folder that is not there costs a quarter of an hour then.

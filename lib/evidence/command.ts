@@ -1,7 +1,7 @@
 /** `npm run evidence`: runs a paper's study with several seeds, keeps the results, and says what they show. */
 import path from 'node:path';
 import { parseProfile } from '../notebook/environment';
-import { parseArguments } from '../notebook/runner/arguments';
+import { checkedOption, parseArguments, wholeNumber } from '../notebook/runner/arguments';
 import { UsageError } from '../notebook/runner/select';
 import type { Profile } from '../papers/profile';
 import { withoutEchoes } from '../tensor/interrupts';
@@ -68,24 +68,12 @@ export async function evidenceCommand(words: string[]): Promise<number> {
   }
   if (names.length > 1) throw new UsageError(`One study at a time, not also ${names.slice(1).join(' ')}.`);
   if (flags.has('list') && flags.has('report')) throw new UsageError('Either --list or --report, not both.');
-  const checked = <T>(read: () => T): T => {
-    try {
-      return read();
-    } catch (error) {
-      throw new UsageError((error as Error).message);
-    }
-  };
-  const whole = (name: string, byDefault: number): number => {
-    const text = values.get(name);
-    const value = text === undefined ? byDefault : Number(text);
-    if (!Number.isInteger(value) || value < 1)
-      throw new UsageError(`--${name} is a whole number from 1, got ${text}`);
-    return value;
-  };
-  const profile = checked(() => parseProfile(values.get('profile') ?? 'default', '--profile'));
-  const [seeds, jobs] = [whole('seeds', leastSeeds), whole('jobs', 1)];
+  const profile = checkedOption(() => parseProfile(values.get('profile') ?? 'default', '--profile'));
+  const seeds = wholeNumber(values, 'seeds') ?? leastSeeds;
+  const jobs = wholeNumber(values, 'jobs') ?? 1;
   const wanted = values.get('backend');
-  const backend = wanted === undefined ? undefined : checked(() => parseBackendName(wanted, '--backend'));
+  const backend =
+    wanted === undefined ? undefined : checkedOption(() => parseBackendName(wanted, '--backend'));
   const folder = values.get('out');
   const out = folder === undefined ? resultsFolder : path.resolve(folder);
   const work =

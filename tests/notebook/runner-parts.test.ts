@@ -4,12 +4,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { notebookEnvironment } from '../../lib/notebook/environment';
 import { newNotebook, type Output } from '../../lib/notebook/nbformat';
 import { OutputCollector } from '../../lib/notebook/outputs';
-import { parseArguments } from '../../lib/notebook/runner/arguments';
+import { checkedOption, parseArguments, wholeNumber } from '../../lib/notebook/runner/arguments';
 import { Durations } from '../../lib/notebook/runner/durations';
 import { describeWriteError } from '../../lib/notebook/runner/out-folder';
 import type { RunProgress } from '../../lib/notebook/runner/run-notebook';
 import { forSaving } from '../../lib/notebook/runner/saving';
-import { selectNotebooks } from '../../lib/notebook/runner/select';
+import { selectNotebooks, UsageError } from '../../lib/notebook/runner/select';
 import { clock, progressText, StatusLine } from '../../lib/notebook/runner/status-line';
 import { projectRoot, temporaryFolder } from './helpers';
 
@@ -51,6 +51,27 @@ test('arguments are sorted into options and names', () => {
     "There is no option '-out'. Did you mean '--out'?",
   );
   expect(() => parseArguments(['--toString'], specs)).toThrow("There is no option '--toString'.");
+});
+
+test('numbers among the options are whole, and mistakes in them the user’s', () => {
+  const { values } = parseArguments(['--jobs', '12', '--seeds=2.5', '--steps', 'all', '--size', '0'], {
+    jobs: { value: '2' },
+    seeds: { value: '3' },
+    steps: { value: '9' },
+    size: { value: '9' },
+  });
+  expect([wholeNumber(values, 'jobs'), wholeNumber(values, 'rounds')]).toEqual([12, undefined]);
+  for (const [name, text] of [...values].slice(1)) {
+    expect(() => wholeNumber(values, name)).toThrow(UsageError);
+    expect(() => wholeNumber(values, name)).toThrow(`--${name} is a whole number from 1, got ${text}`);
+  }
+  expect(checkedOption(() => 3)).toBe(3);
+  const wrong = (): never =>
+    checkedOption(() => {
+      throw new RangeError('--backend: there is none');
+    });
+  expect(wrong).toThrow(UsageError);
+  expect(wrong).toThrow('--backend: there is none');
 });
 
 test('the environment of a notebook is checked', () => {

@@ -42,3 +42,22 @@ export function parseArguments(words: readonly string[], specs: OptionSpecs): Pa
   }
   return parsed;
 }
+
+/** The number that an option has, `undefined` without the option. @throws UsageError unless it is a whole number from 1. */
+export function wholeNumber(values: ReadonlyMap<string, string>, name: string): number | undefined {
+  const text = values.get(name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new UsageError(`--${name} is a whole number from 1, got ${text}`);
+  return value;
+}
+
+/** What `read` makes of an option's value. @throws UsageError, with its words, where `read` throws. */
+export function checkedOption<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}

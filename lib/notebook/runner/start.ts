@@ -6,7 +6,7 @@ import { parseDataFolder, parseProfile, profiles } from '../environment';
 import { projectRoot } from '../../tensor/packages';
 import { NotebookFormatError, notebookTitle, readNotebook, writeNotebook } from '../nbformat';
 import type { PageNotebook } from '../page/notebook-page';
-import { type ParsedArguments, parseArguments } from './arguments';
+import { checkedOption, type ParsedArguments, parseArguments } from './arguments';
 import { Durations } from './durations';
 import { describeWriteError, prepareOutFolder } from './out-folder';
 import { type RunFailure, runNotebook, type RunProgress, type RunResult } from './run-notebook';
@@ -73,14 +73,7 @@ export async function startCommand(words: readonly string[]): Promise<number> {
 
 function makePlan(parsed: ParsedArguments, folder: string): Plan {
   const value = (name: string): string | undefined => parsed.values.get(name);
-  const checked = <T>(read: () => T): T => {
-    try {
-      return read();
-    } catch (error) {
-      throw new UsageError((error as Error).message);
-    }
-  };
-  const profile = checked(() => parseProfile(value('profile') ?? profiles[0]!, '--profile'));
+  const profile = checkedOption(() => parseProfile(value('profile') ?? profiles[0]!, '--profile'));
   const backend = value('backend') ?? process.env.DETLAB_BACKEND;
   const data = value('data') ?? process.env.DETLAB_DATA;
   const timeout = value('timeout');
@@ -91,9 +84,11 @@ function makePlan(parsed: ParsedArguments, folder: string): Plan {
     files: selectNotebooks(parsed.names, folder),
     profile,
     backend: backend
-      ? checked(() => parseBackendName(backend, value('backend') ? '--backend' : 'DETLAB_BACKEND'))
+      ? checkedOption(() => parseBackendName(backend, value('backend') ? '--backend' : 'DETLAB_BACKEND'))
       : undefined,
-    data: data ? checked(() => parseDataFolder(data, value('data') ? '--data' : 'DETLAB_DATA')) : undefined,
+    data: data
+      ? checkedOption(() => parseDataFolder(data, value('data') ? '--data' : 'DETLAB_DATA'))
+      : undefined,
     out: path.resolve(value('out') ?? 'out'),
     timeoutSeconds: timeout ? Number(timeout) : profile === 'quick' ? 1800 : undefined,
     keepGoing: parsed.flags.has('keep-going'),
