@@ -49,7 +49,7 @@ export async function beginSitting(backend: BackendInfo): Promise<Sitting> {
 }
 
 /** Commit of a working tree, and whether what decides a run (code, packages, shipped data) was changed since; results themselves don't count. */
-async function gitState(root: string): Promise<{ commit: string | null; dirty: boolean | null }> {
+export async function gitState(root: string): Promise<{ commit: string | null; dirty: boolean | null }> {
   // A commit that the user makes meanwhile must not find the index locked.
   const git = async (...words: string[]): Promise<string> =>
     (await promisify(execFile)('git', ['--no-optional-locks', '-C', root, ...words])).stdout.trim();
