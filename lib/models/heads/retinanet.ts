@@ -45,7 +45,7 @@ type Layer = [Conv2d] | [Conv2d, GroupNorm];
 /** Convolutions, each followed by a ReLU, of weights from N(0, 0.01), as in the paper. */
 function tower(options: RetinaNetHeadOptions, random: Random): Layer[] {
   const { channels, depth = 4, groupNorm = false } = options;
-  const { groups = undefined } = typeof groupNorm === 'object' ? groupNorm : {};
+  const groups = typeof groupNorm === 'object' ? groupNorm.groups : undefined;
   return Array.from({ length: depth }, () => {
     const conv = new Conv2d(
       {
