@@ -26,6 +26,7 @@ describe('npm run evidence', () => {
     expect(printed.join('\n')).toContain('--jobs N');
     expect(await evidenceCommand([])).toBe(2);
     expect(await evidenceCommand(['--list'])).toBe(0);
+    expect(printed.at(-1)).toBe('scratchdet');
   });
 
   test.each([
