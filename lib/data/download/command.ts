@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { formatSize } from '../../plot/format';
 import { createProgress, type Progress } from '../../plot/progress';
 import { preferredCacheDirectory } from '../../tensor/cache';
+import { withoutEchoes } from '../../tensor/interrupts';
 import { nearest } from '../../tensor/nearest';
 import type { FolderFormat } from '../folder';
 import { formatAllProblems, formatFolderReport, type FolderReport, inspectFolder } from '../inspect';
@@ -338,9 +339,12 @@ function megabytes(bytes: number): number {
 
 /** Ctrl-C ends the work in good order; a second one ends the process. */
 async function withInterrupt<T>(stop: AbortController, work: () => Promise<T>): Promise<T> {
-  const interrupt = (): void => stop.abort(new Error('stopped'));
+  const interrupt = withoutEchoes((times, signal: NodeJS.Signals) => {
+    if (times > 1) process.exit(128 + os.constants.signals[signal]);
+    stop.abort(new Error('stopped'));
+  });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.once(signal, interrupt);
+  for (const signal of signals) process.on(signal, interrupt);
   try {
     return await work();
   } finally {

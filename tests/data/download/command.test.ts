@@ -242,6 +242,8 @@ describe('the program', () => {
         while (child.exitCode === null && (fs.statSync(part, { throwIfNoEntry: false })?.size ?? 0) < least)
           await new Promise((resolve) => setTimeout(resolve, 20));
         child.kill('SIGINT');
+        // As npm passes it on, a moment later.
+        setTimeout(() => child.kill('SIGINT'), 1);
         return { code: await ended, err };
       };
       const first = await run(100_000);
