@@ -4,7 +4,7 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { clock, StatusLine } from '../notebook/runner/status-line';
 import type { Profile } from '../papers/profile';
-import { formatDuration } from '../plot/format';
+import { formatCount, formatDuration } from '../plot/format';
 import { threadCount } from '../tensor/native';
 import { projectRoot } from '../tensor/packages';
 import { fingerprintOf, runSettings } from './check-study';
@@ -80,9 +80,9 @@ export async function runStudy(options: RunnerOptions): Promise<RunnerResult> {
   const waiting = plan.filter(({ file }) => file.state !== 'good');
   let there = plan.length - waiting.length;
   line.print(
-    `${study.name}, ${profile} profile: ${count(options.arms.length, 'arm')} x ${count(options.seeds.length, 'seed')}, ` +
-      `${count(plan.length, 'run')}; ${there} there, ${waiting.length} to do` +
-      (waiting.length > 0 ? `, ${jobs} at a time, ${count(threads, 'thread')} each` : ''),
+    `${study.name}, ${profile} profile: ${formatCount(options.arms.length, 'arm')} x ${formatCount(options.seeds.length, 'seed')}, ` +
+      `${formatCount(plan.length, 'run')}; ${there} there, ${waiting.length} to do` +
+      (waiting.length > 0 ? `, ${jobs} at a time, ${formatCount(threads, 'thread')} each` : ''),
   );
   for (const { file } of plan)
     if ('problem' in file) line.print(`${file.problem}. It is not used; the run is done again.`);
@@ -173,10 +173,6 @@ function outcome(study: Study, run: EvidenceRun): string {
   return [...(run.diverged ? ['diverged'] : []), ...values, formatDuration(run.provenance.seconds)].join(
     ', ',
   );
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 type Started = Extract<RunMessage, { type: 'started' }>;
