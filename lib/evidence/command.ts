@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseProfile } from '../notebook/environment';
 import { checkedOption, parseArguments, wholeNumber } from '../notebook/runner/arguments';
 import { UsageError } from '../notebook/runner/select';
+import { shortPath } from '../notebook/runner/short-path';
 import type { Profile } from '../papers/profile';
 import { withoutEchoes } from '../tensor/interrupts';
 import { parseBackendName } from '../tensor/ladder';
@@ -157,9 +158,8 @@ async function report(study: Study, profile: Profile, out: string): Promise<numb
   }
   const page = await writeReport(out, evidence);
   for (const problem of evidence.problems) console.log(`not used: ${problem}`);
-  const short = path.relative(process.cwd(), page);
   if (evidence.claims.length > 0) console.log(`\n${claimTable(evidence).text()}`);
-  console.log(`\n${short.startsWith('..') ? page : short}`);
+  console.log(`\n${shortPath(page)}`);
   return 0;
 }
 

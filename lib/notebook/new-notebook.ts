@@ -5,8 +5,9 @@ import { projectRoot } from '../tensor/packages';
 import { formatNotebook, type NotebookDocument, readNotebook } from './nbformat';
 import { parseArguments } from './runner/arguments';
 import { listNotebooks, UsageError } from './runner/select';
+import { shortPath } from './runner/short-path';
 
-export const newNotebookHelp: string = `Starts a notebook: copies the template to notebooks/NN-NAME.ipynb, NN being the next free number.
+const newNotebookHelp = `Starts a notebook: copies the template to notebooks/NN-NAME.ipynb, NN being the next free number.
 
   npm run new-notebook my-paper                       notebooks/02-my-paper.ipynb, say
   npm run new-notebook 07-my-paper                    under this number
@@ -155,9 +156,4 @@ function oneLine(title: string | undefined): string | undefined {
 
 function padded(number: number): string {
   return String(number).padStart(2, '0');
-}
-
-function shortPath(file: string): string {
-  const relative = path.relative(process.cwd(), file);
-  return relative.startsWith('..') ? file : relative;
 }

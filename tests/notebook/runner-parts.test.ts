@@ -10,6 +10,7 @@ import { describeWriteError } from '../../lib/notebook/runner/out-folder';
 import type { RunProgress } from '../../lib/notebook/runner/run-notebook';
 import { forSaving } from '../../lib/notebook/runner/saving';
 import { selectNotebooks, UsageError } from '../../lib/notebook/runner/select';
+import { shortPath } from '../../lib/notebook/runner/short-path';
 import { clock, progressText, StatusLine } from '../../lib/notebook/runner/status-line';
 import { projectRoot, temporaryFolder } from './helpers';
 
@@ -72,6 +73,13 @@ test('numbers among the options are whole, and mistakes in them the user’s', (
     });
   expect(wrong).toThrow(UsageError);
   expect(wrong).toThrow('--backend: there is none');
+});
+
+test('a path is short where the file lies below the current folder', () => {
+  expect(shortPath(path.resolve('out', 'index.html'))).toBe(path.join('out', 'index.html'));
+  expect(shortPath(path.resolve('.'))).toBe('.');
+  const above = path.resolve('..', 'x');
+  expect(shortPath(above)).toBe(above);
 });
 
 test('the environment of a notebook is checked', () => {

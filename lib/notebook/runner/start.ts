@@ -12,6 +12,7 @@ import { describeWriteError, prepareOutFolder } from './out-folder';
 import { type RunFailure, runNotebook, type RunProgress, type RunResult } from './run-notebook';
 import { forSaving } from './saving';
 import { listNotebooks, selectNotebooks, UsageError } from './select';
+import { shortPath } from './short-path';
 import { clock, progressText, StatusLine } from './status-line';
 
 export const startHelp: string = `Runs notebooks without a browser and writes what they show.
@@ -262,7 +263,7 @@ async function finish(entries: readonly Entry[], plan: Plan, plain: boolean): Pr
   }
   if (pageWritten)
     console.log(
-      `\nOpen ${relative(page)} to read the results; the notebooks with outputs are in ${relative(plan.out)}.`,
+      `\nOpen ${shortPath(page)} to read the results; the notebooks with outputs are in ${shortPath(plan.out)}.`,
     );
   if (plain && bad.length === 0) {
     console.log(
@@ -303,9 +304,4 @@ function durationKey(
   { profile, backend, data }: Pick<Plan, 'profile' | 'backend' | 'data'>,
 ): string {
   return [name, profile, backend ?? 'auto', ...(data ? [path.basename(data)] : [])].join('|');
-}
-
-function relative(file: string): string {
-  const short = path.relative(process.cwd(), file) || '.';
-  return short.startsWith('..') ? file : short;
 }
