@@ -47,13 +47,13 @@ export interface ImportReport {
 
 /**
  * Loads weights that torchvision, timm, effdet, ssd.pytorch, Megvii or this project has named: ResNet, VGG, SSD300-VGG16, EfficientNet,
- * ShuffleNetV2. Their names are recognised, whatever wrapper (`module.`, `model.`) stands before them.
+ * EfficientDet, ShuffleNetV2. Their names are recognised, whatever wrapper (`module.`, `model.`) stands before them.
  *
- * Into a whole network (`Classifier`, `Ssd`) everything is loaded, into a trunk (`ResNet`, or a detector's `backbone`) what belongs to the
- * trunk. What was trained for other classes is kept as it is by `keep: (name) => name.startsWith('fc.')`, for SSD `'head.'`.
+ * Into a whole network (`Classifier`, `Ssd`, `EfficientDet`) everything is loaded, into a trunk (`ResNet`, or a detector's `backbone`) what
+ * belongs to the trunk. What was trained for other classes is kept as it is by `keep: (name) => name.startsWith('fc.')`, for SSD `'head.'`.
  *
- * Names don't tell how a network pads or what its batch norms add to the variance: build it by `buildTorchClassifier`, or give an
- * `EfficientNet` the options `padding` and `norm`.
+ * Names don't tell how a network pads or what its batch norms add to the variance: build it by `buildTorchClassifier`, an
+ * EfficientDet by `efficientDets` or `effdetPlan`, or give an `EfficientNet` the options `padding` and `norm`.
  * @param weights a file (safetensors or PyTorch's), or the tensors by their names there.
  * @param options `strict`, default true: a name that is missing or unexpected is an error; false: what there is is loaded. `keep`: names of
  *   the network that stay as they are.

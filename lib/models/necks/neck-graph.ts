@@ -70,6 +70,23 @@ export function neckEdges(graph: NeckGraph): NeckEdge[] {
   );
 }
 
+/**
+ * Where a drawing of the paper's kind puts the maps: inputs in column 0, outputs in the last one, and the other nodes between them in the
+ * order in which each level has them. Rows are the levels.
+ */
+export function neckColumns(graph: NeckGraph): Map<string, number> {
+  const columns = new Map(neckLevels(graph).map((level) => [inputName(level), 0]));
+  const inner = graph.nodes.filter(({ name }) => !graph.outputs.includes(name));
+  const count = new Map<number, number>();
+  for (const { name, level } of inner) {
+    count.set(level, (count.get(level) ?? 0) + 1);
+    columns.set(name, count.get(level)!);
+  }
+  const last = 1 + Math.max(0, ...count.values());
+  for (const { name } of graph.nodes) if (!columns.has(name)) columns.set(name, last);
+  return columns;
+}
+
 /** @throws RangeError for a graph that cannot be run, naming the node. */
 export function checkNeckGraph(graph: NeckGraph): void {
   const fail = (message: string): never => {

@@ -62,14 +62,15 @@ export const efficientDets: Readonly<Record<EfficientDetName, EfficientDetPlan>>
 };
 
 /**
- * The published networks whose weights effdet trained anew, as `efficientdet_d0` and so on: padded alike on all sides, without redundant
- * biases, and with an epsilon of 1e-5 in the trunk. Its `tf_efficientdet_d0` and so on are the authors', `efficientDets`.
+ * The networks that effdet trains anew, as `efficientdet_d0` and so on (weights of the first two are published): padded alike on all sides,
+ * without redundant biases, and with an epsilon of 1e-5 in the trunk. Its `tf_efficientdet_d0` and so on are the authors', `efficientDets`.
  */
-export function effdetPlan(name: EfficientDetName): EfficientDetPlan {
+export function effdetPlan(name: 'd0' | 'd1' | 'd2' | 'd3'): EfficientDetPlan {
   const { trunk, ...others } = efficientDets[name];
+  const stochasticDepth = name === 'd0' ? 0.1 : 0.2;
   return {
     ...others,
-    trunk: { ...trunk, norm: { epsilon: 1e-5, momentum: 0.9 } },
+    trunk: { ...trunk, norm: { epsilon: 1e-5, momentum: 0.9 }, stochasticDepth },
     redundantBias: false,
     padding: 'symmetric',
   };

@@ -1,6 +1,15 @@
 /** Feature networks as data: BiFPN by the paper's equations and the release's numbers, and what can't be a graph. */
 import { describe, expect, test } from 'vitest';
-import { biFpn, checkNeckGraph, type NeckGraph, neckEdges, neckGraphs, neckMaps, nasFpn } from 'detlab';
+import {
+  biFpn,
+  checkNeckGraph,
+  type NeckGraph,
+  neckColumns,
+  neckEdges,
+  neckGraphs,
+  neckMaps,
+  nasFpn,
+} from 'detlab';
 
 /** The nodes as the released codes list them: level, numbers of the inputs. */
 function released(graph: NeckGraph): [level: number, inputs: number[]][] {
@@ -88,6 +97,16 @@ describe('the others', () => {
       expect([neckMaps(graph).get(from), neckMaps(graph).get(to)]).toEqual([fromLevel, toLevel]);
     }
   });
+});
+
+test('a drawing has inputs first and outputs last', () => {
+  const columns = (graph: NeckGraph): Record<string, number> => Object.fromEntries(neckColumns(graph));
+  expect(columns(biFpn(3, 5))).toEqual({
+    ...{ P3: 0, P4: 0, P5: 0 },
+    ...{ 'P4 td': 1, 'P3 out': 2, 'P4 out': 2, 'P5 out': 2 },
+  });
+  expect(columns(neckGraphs['top-down-fpn'](3, 7))['P3 out']).toBe(1);
+  expect(columns(nasFpn())).toMatchObject({ P7: 0, 'P4 a': 1, 'P4 b': 2, 'P7 out': 3 });
 });
 
 describe('checkNeckGraph', () => {
