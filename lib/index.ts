@@ -255,6 +255,7 @@ export * from './train/train-detector';
 export * from './train/train-ssd';
 export * from './train/training-log';
 export * from './train/weight-average';
+export * from './weights/effdet-classes';
 export * from './weights/host-tensor';
 export * from './weights/import-weights';
 export * from './weights/naming';

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
+  cocoCategoryIds,
   createEfficientDetDetector,
   createRandom,
   effdetPlan,
@@ -22,11 +23,12 @@ import {
   ResNet,
   resNet18,
   RetinaNet,
+  selectEffdetClasses,
   tf,
   useBackend,
 } from 'detlab';
 import { zeroRandom } from '../../lib/tensor/random';
-import { backends, on } from '../tensor/kernels/backends';
+import { backends, expectClose, on } from '../tensor/kernels/backends';
 import {
   expectSampled,
   type HashedTensor,
@@ -133,6 +135,31 @@ describe('whole networks', () => {
     });
     expect(report.loaded).toBe(model.namedVariables().length - 3);
     model.dispose();
+  });
+
+  test('published weights for COCO’s 80 categories predict the same as for all 90', async () => {
+    const weights = hashedWeights(networks.tf_efficientdet_d0.tensors);
+    expect(cocoCategoryIds).toHaveLength(80);
+    // person, the last before the first gap, the first after it, toothbrush
+    expect([0, 10, 11, 79].map((label) => cocoCategoryIds[label])).toEqual([1, 11, 13, 90]);
+    const classes = cocoCategoryIds.map((id) => id - 1);
+    const [all, some] = [90, 80].map(
+      (count) => new EfficientDet(efficientDetConfig(efficientDets.d0, count), zeroRandom),
+    );
+    await importWeights(all, weights);
+    await importWeights(some, selectEffdetClasses(weights, classes));
+    tf.tidy(() => {
+      const x = hashedImage(7, [1, 32, 64, 3]);
+      const [full, chosen] = [all, some].map((model) => model.forward(x, inference));
+      const wanted = tf.gather(full.classLogits, classes, 2).dataSync();
+      expectClose(chosen.classLogits.dataSync(), wanted, 1e-6, 'logits');
+      expectClose(chosen.boxDeltas.dataSync(), full.boxDeltas.dataSync(), 1e-6, 'deltas');
+    });
+    expect(() => selectEffdetClasses(weights, [90])).toThrow("class 90 is not one of the weights' 90");
+    expect(() => selectEffdetClasses(weights, [])).toThrow('classes is empty');
+    expect(() => selectEffdetClasses(new Map(), [0])).toThrow('are they effdet');
+    all.dispose();
+    some.dispose();
   });
 
   test('a network that is no EfficientDet takes the trunk only', async () => {
