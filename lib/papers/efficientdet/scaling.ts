@@ -26,7 +26,10 @@ export interface EfficientDetScaling {
   readonly trunk: { readonly width: number; readonly depth: number };
 }
 
-/** The equations, for any phi: below 0 they give networks smaller than D0, down to -3, from which on they are as small as can be. */
+/**
+ * The equations, for any phi: below 0 they give networks smaller than D0. Cells are as few as can be from -2 on, the resolution as low from
+ * -3 on. There P7 has one cell, which batch norm leaves nothing of in small batches: take more pixels, or fewer levels, for training.
+ */
 export function efficientDetScaling(phi: number): EfficientDetScaling {
   if (!Number.isFinite(phi)) throw new RangeError(`efficientDetScaling: phi is ${phi}, not a number`);
   const exact = { channels: 64 * 1.35 ** phi, cells: 3 + phi, resolution: 512 + 128 * phi };

@@ -194,6 +194,8 @@ describe('compound scaling', () => {
   test('goes below 0, and scales one dimension alone', () => {
     expect(efficientDetPlan(-2)).toMatchObject({ inputSize: 256, channels: 32, cells: 1, headDepth: 2 });
     expect(efficientDetScaling(-20)).toMatchObject({ resolution: 128, channels: 8, cells: 1, headDepth: 1 });
+    expect([-1.5, -2, -3].map((phi) => efficientDetScaling(phi).cells)).toEqual([2, 1, 1]);
+    expect([-2, -3, -4].map((phi) => efficientDetScaling(phi).resolution)).toEqual([256, 128, 128]);
     const plain = efficientDetPlan(0);
     expect(efficientDetPlan(0, { resolution: 2 })).toEqual({ ...plain, inputSize: 768 });
     expect(efficientDetPlan(0, { cells: 2 })).toEqual({ ...plain, cells: 5 });
