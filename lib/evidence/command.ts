@@ -1,6 +1,6 @@
 /** `npm run evidence`: runs a paper's study with several seeds, keeps the results, and says what they show. */
 import path from 'node:path';
-import { parseProfile } from '../notebook/environment';
+import { parseDataFolder, parseProfile } from '../notebook/environment';
 import { checkedOption, parseArguments, wholeNumber } from '../notebook/runner/arguments';
 import { UsageError } from '../notebook/runner/select';
 import { shortPath } from '../notebook/runner/short-path';
@@ -32,6 +32,7 @@ data/results/STUDY/PROFILE/ARM-seedN.json, and computes from them which claims a
   --arms PATTERN       only these arms: names with * for anything, several joined by commas
   --jobs N             so many runs side by side, each with its share of the processor's threads (default: 1)
   --backend NAME       tensorflow, webgpu, wasm or cpu (default: the fastest there is)
+  --data FOLDER        on images of yours, in any layout that \`npm run data\` knows; results go to STUDY-on-FOLDER
   --out FOLDER         keep results in FOLDER/STUDY/PROFILE (default: data/results)
   --list               the runs and what there is of them; runs nothing. Without a study: the studies
   --report             write the page and charts of the results that there are; runs nothing
@@ -56,6 +57,7 @@ export async function evidenceCommand(words: string[]): Promise<number> {
     arms: { value: "'bn-*'" },
     jobs: { value: '2' },
     backend: { value: 'wasm' },
+    data: { value: 'VOCdevkit' },
     out: { value: 'results' },
   });
   if (flags.has('help')) {
@@ -80,7 +82,9 @@ export async function evidenceCommand(words: string[]): Promise<number> {
   const work =
     folder === undefined ? path.join(projectRoot, 'runs', 'evidence') : path.join(out, '.unfinished');
 
-  const study = await loadStudy(names[0]);
+  const images = values.get('data');
+  const data = images === undefined ? undefined : checkedOption(() => parseDataFolder(images, '--data'));
+  const study = await loadStudy(names[0], data);
   if (!study.profiles.includes(profile))
     throw new UsageError(
       `--profile: ${study.name} has no profile '${profile}', only ${study.profiles.join(', ')}.`,
@@ -101,6 +105,7 @@ export async function evidenceCommand(words: string[]): Promise<number> {
     const result = await runStudy({
       ...plan,
       source,
+      data,
       jobs,
       backend,
       work,

@@ -12,6 +12,8 @@ import { openWorkFolder, type WorkFolder } from './work-folder';
 export interface RunOrder {
   /** Name or file. */
   readonly study: string;
+  /** Images to run it on instead of its own. */
+  readonly data?: string;
   readonly profile: Profile;
   readonly arm: string;
   readonly seed: number;
@@ -39,7 +41,7 @@ const orphanSeconds = 30;
 
 async function run(order: RunOrder, signal: AbortSignal): Promise<'done' | 'stopped'> {
   const { profile, seed } = order;
-  const study = await loadStudy(order.study);
+  const study = await loadStudy(order.study, order.data);
   checkStudy(study, profile);
   const arm = armOf(study, profile, order.arm);
   const fingerprint = fingerprintOf(runSettings(study, profile, arm));

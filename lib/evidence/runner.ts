@@ -19,6 +19,7 @@ export interface RunnerOptions {
   readonly study: Study;
   /** What `loadStudy` takes. */
   readonly source: string;
+  readonly data?: string;
   readonly profile: Profile;
   /** Names of arms. */
   readonly arms: readonly string[];
@@ -129,8 +130,18 @@ export async function runStudy(options: RunnerOptions): Promise<RunnerResult> {
       const { arm, seed } = next;
       const name = `${arm} seed ${seed}`;
       const fingerprint = fingerprintOf(runSettings(study, profile, armOf(study, profile, arm)));
-      const { source, backend: wanted } = options;
-      const order: RunOrder = { study: source, profile, arm, seed, fingerprint, out, work, backend: wanted };
+      const { source, data, backend: wanted } = options;
+      const order: RunOrder = {
+        study: source,
+        data,
+        profile,
+        arm,
+        seed,
+        fingerprint,
+        out,
+        work,
+        backend: wanted,
+      };
       const child = new Child(order, threads, (message) => {
         if (typeof message === 'string') line.print(`${name}: ${message}`);
         else {

@@ -16,9 +16,17 @@ export const studyNames: readonly string[] = Object.keys(known);
 
 /**
  * The study of that name, or the one that a JavaScript file exports as `study`.
- * @throws UsageError where there is none, naming the nearest.
+ * @param data a folder of images: the study on them instead of its own
+ * @throws UsageError where there is none, naming the nearest; or where it takes no data.
  */
-export async function loadStudy(nameOrFile: string): Promise<Study> {
+export async function loadStudy(nameOrFile: string, data?: string): Promise<Study> {
+  const study = await find(nameOrFile);
+  if (data === undefined) return study;
+  if (study.onData) return study.onData(data);
+  throw new UsageError(`--data: ${study.name} runs on its own data only; it has no \`onData\`.`);
+}
+
+async function find(nameOrFile: string): Promise<Study> {
   if (/\.[cm]?js$/.test(nameOrFile)) return loadFile(nameOrFile);
   if (Object.hasOwn(known, nameOrFile)) return known[nameOrFile]();
   const near = nearest(nameOrFile, studyNames);

@@ -43,7 +43,7 @@ export function parseDataFolder(text: string, origin: string): string {
   }
   if (reason === undefined) return folder;
   throw new Error(
-    `${origin}: ${folder} can't be used as data: ${reason}. Give the folder of a Pascal VOC data set.`,
+    `${origin}: ${folder} can't be used as data: ${reason}. Give a folder of annotated images.`,
   );
 }
 

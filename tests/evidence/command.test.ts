@@ -41,6 +41,10 @@ describe('npm run evidence', () => {
     [[file, '--backend', 'wsm'], "--backend: there is no backend 'wsm'"],
     [[file, '--arms', 'bettr'], "--arms: no arm is called 'bettr'. Did you mean 'better'?"],
     [[file, '--arms', 'plain,x*'], "--arms: no arm is called 'x*'."],
+    [
+      [file, '--data', 'nowhere'],
+      `--data: ${path.resolve('nowhere')} can't be used as data: it does not exist`,
+    ],
     [[file, '--list', '--report'], 'Either --list or --report, not both.'],
     [[file, '--report'], 'There are no results of tiny at the default profile to report.'],
     [[file, '--seed', '3'], "Did you mean '--seeds'?"],
@@ -60,6 +64,17 @@ describe('npm run evidence', () => {
     const other = path.join(folder, 'other.cjs');
     await fs.writeFile(other, text);
     await expect(evidenceCommand([other])).rejects.toThrow('must export `study`, an object with name');
+  });
+
+  test('a study that runs on its own data only says so', async () => {
+    const other = path.join(folder, 'other.cjs');
+    await fs.writeFile(
+      other,
+      'const f = () => []; exports.study = { name: "own", title: "", profiles: [], metrics: {}, arms: f, settings: f, claims: f, run: f };',
+    );
+    await expect(evidenceCommand([other, '--data', folder])).rejects.toThrow(
+      '--data: own runs on its own data only',
+    );
   });
 
   test('lists what there is', async () => {

@@ -131,6 +131,17 @@ test('two jobs give the same files as one, and what is there is not run again', 
   expect(result('plain-seed2.json', one)).toMatchObject({ settings: { study: { noise: 0.5 } } });
 });
 
+test('on a folder of one’s own, under a name of its own', { timeout }, async () => {
+  const images = path.join(folder, 'my-images');
+  fs.mkdirSync(images);
+  fs.writeFileSync(path.join(images, 'a.jpg'), '');
+  const [code, text] = await run(['--arms', 'plain', '--seeds', '1', '--data', images]);
+  expect(code, text).toBe(0);
+  expect(text).toContain('plain seed 1: on a.jpg');
+  expect(fs.readdirSync(path.join(folder, 'tiny-on-my-images', 'default'))).toContain('plain-seed1.json');
+  expect(fs.existsSync(path.join(folder, 'tiny'))).toBe(false);
+});
+
 test('a run that somebody else stops is told', { timeout }, async () => {
   const words = ['--arms', 'plain', '--seeds', '1'];
   const first = start(words, { TINY_PAUSE: '40', TINY_STEPS: '60' });

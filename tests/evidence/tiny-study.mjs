@@ -63,6 +63,16 @@ export const study = {
       ],
     },
   ],
+  onData: async (folder) => ({
+    ...study,
+    name: `tiny-on-${path.basename(folder)}`,
+    onData: undefined,
+    settings: () => ({ ...study.settings(), data: path.basename(folder) }),
+    async run(arm, context) {
+      context.onNotice(`on ${fs.readdirSync(folder).join(' ')}`);
+      return study.run(arm, context);
+    },
+  }),
   async run(arm, { seed, folder, signal, onProgress, onNotice }) {
     const { rate } = arm.settings;
     if (rate === -1) throw new Error('this arm throws');

@@ -99,6 +99,20 @@ describe('the study', () => {
     expect(() => checkStudy(scratchDetStudy as Study, profile)).not.toThrow();
   });
 
+  test('on a folder of one’s own: another name, other settings, the same arms', async () => {
+    const folder = path.join(temporaryFolder(), 'my VOC');
+    fs.mkdirSync(folder);
+    fs.writeFileSync(
+      path.join(folder, 'boxes.csv'),
+      'filename,class,xmin,ymin,xmax,ymax\na.jpg,dog,1,2,3,4\n',
+    );
+    const own = await scratchDetStudy.onData!(folder);
+    expect(own.name).toBe('scratchdet-on-my-VOC');
+    expect(() => checkStudy(own as Study, 'default')).not.toThrow();
+    expect(own.arms('default')).toEqual(scratchDetStudy.arms('default'));
+    expect(own.settings('default')).toEqual({ ...scratchDetStudy.settings('default'), data: 'my VOC' });
+  });
+
   test('runs that two comparisons need are made once', () => {
     const { norm, stem, extras, pretraining } = scratchDetStudies(scratchDetRecipes.default);
     expect(norm).toHaveLength(12);
