@@ -1,6 +1,7 @@
 /** The process of one run: the runner starts one for each, so that runs side by side have threads of their own and a crash ends only one. */
 import { backendInfo, useBackend } from '../tensor/backend';
 import type { Profile } from '../papers/profile';
+import { FolderTakenError } from '../train/run-lock';
 import { checkStudy, fingerprintOf, runSettings } from './check-study';
 import { beginSitting } from './provenance';
 import { armOf, evidenceRun, readRun, type RunKey, writeRun } from './store';
@@ -87,7 +88,7 @@ async function taken(open: () => Promise<WorkFolder>, signal: AbortSignal): Prom
       return await open();
     } catch (error) {
       const waited = (performance.now() - start) / 1000;
-      if (!/ belongs to /.test((error as Error).message) || waited > lockPatienceSeconds) throw error;
+      if (!(error instanceof FolderTakenError) || waited > lockPatienceSeconds) throw error;
     }
     signal.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 250));

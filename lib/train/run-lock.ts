@@ -16,6 +16,11 @@ interface Holder {
   readonly boot: string;
 }
 
+/** Another run has the folder. */
+export class FolderTakenError extends Error {
+  override readonly name: string = 'FolderTakenError';
+}
+
 /** A folder that is this run's alone until `release`. */
 export interface RunLock {
   /** Says that the run lives, to other machines that share the folder; call it now and then. Does next to nothing most of the time. */
@@ -31,7 +36,7 @@ const touchEverySeconds = 60;
 /**
  * Takes a folder for a run. The lock of a process that is no more, on this machine, is taken over at once, that of another machine when it
  * has not been touched for fifteen minutes.
- * @throws when another run, of this or another process, has the folder.
+ * @throws FolderTakenError when another run, of this or another process, has the folder.
  */
 export async function lockFolder(folder: string): Promise<RunLock> {
   const file = path.join(folder, lockName);
@@ -108,7 +113,7 @@ async function removeIfDead(folder: string, file: string, own: Holder): Promise<
         : holder.pid === process.pid
           ? 'another run of this very process'
           : `the run of process ${holder.pid}`;
-    throw new Error(
+    throw new FolderTakenError(
       `${folder} belongs to ${who}. Wait for it, stop it, or give this run a folder of its own; if it is surely dead, delete ${lockName}`,
     );
   }
