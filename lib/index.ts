@@ -202,6 +202,7 @@ export * from './plot/histogram';
 export * from './plot/image-grid';
 export * from './plot/line-chart';
 export * from './plot/live-chart';
+export * from './plot/neck-chart';
 export * from './plot/panels';
 export * from './plot/picture';
 export * from './plot/precision-recall-chart';
