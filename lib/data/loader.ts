@@ -6,8 +6,8 @@ import { defaultCacheBytes, ImageCache } from './loader/image-cache';
 import { planEpoch } from './loader/plan';
 import { chooseWorkers } from './loader/workers';
 import type { DatasetProblem } from './problems';
-import { resizeImage } from './resize';
-import type { Fit } from './transforms/geometric';
+import { resizeImage, type ResizeMethod } from './resize';
+import type { Fit, LetterboxOptions } from './transforms/geometric';
 import type { Transform } from './transforms/transform';
 import type { DetectionDataset, RgbImage } from './types';
 
@@ -18,6 +18,11 @@ export interface LoaderOptions {
   readonly batchSize: number;
   /** `stretch` (default) fills the input; `letterbox` keeps proportions. */
   readonly fit?: 'stretch' | 'letterbox';
+  /** Of `letterbox`: where the image lies (default `centre`), and the colour beside it (default: ImageNet's mean). */
+  readonly position?: LetterboxOptions['position'];
+  readonly fill?: LetterboxOptions['fill'];
+  /** How pixels are resampled: as `resizeImage` does unless told. */
+  readonly method?: ResizeMethod;
   /** Seed of order and augmentation. Default: no shuffling; augmentation draws from seed 0. */
   readonly shuffle?: number | string;
   /** Other samples that it takes (`partners`) are drawn from the data set by the seed, too, an image's own ones in each epoch. */
@@ -118,6 +123,9 @@ export function createLoader(dataset: DetectionDataset, options: LoaderOptions):
     height,
     width,
     fit,
+    position: options.position,
+    fill: options.fill,
+    method: options.method,
     mean: options.mean ?? ([0, 0, 0] as const),
     std: options.std ?? ([1, 1, 1] as const),
     channels,

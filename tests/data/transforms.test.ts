@@ -69,7 +69,7 @@ describe('geometry', () => {
   });
 
   test('letterbox keeps proportions, centres, fills, and can be undone', () => {
-    const { image, objects } = letterbox(40, 40, [9, 8, 7])(sample(), createRandom(0));
+    const { image, objects } = letterbox(40, 40, { fill: [9, 8, 7] })(sample(), createRandom(0));
     expect([image.width, image.height]).toEqual([40, 40]);
     expect(objects[0].box).toEqual([4, 10, 18, 28]); // scale 2, offset 4 down
     expect([...image.data.subarray(0, 3)]).toEqual([9, 8, 7]);

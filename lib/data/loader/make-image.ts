@@ -2,12 +2,12 @@
 import type { Box, GroundTruth } from '../../boxes/types';
 import { createRandom } from '../../tensor/random';
 import type { ProblemKind } from '../problems';
-import { letterbox, letterboxFit, resize, type Fit } from '../transforms/geometric';
+import { letterbox, letterboxFit, type LetterboxOptions, resize, type Fit } from '../transforms/geometric';
 import type { Sample, Transform } from '../transforms/transform';
 import type { Example, RgbImage } from '../types';
 
 /** What all images of a loader have in common. Plain data: it is sent to threads. */
-export interface ImageSettings {
+export interface ImageSettings extends LetterboxOptions {
   /** Name of the data set, for messages. */
   readonly dataset: string;
   readonly height: number;
@@ -66,12 +66,15 @@ export interface ImageMaker {
 
 /** @param augment what `ImageSettings` can't hold. */
 export function createImageMaker(settings: ImageSettings, augment?: Transform): ImageMaker {
-  const { dataset, height, width, fit, shrinkFirst } = settings;
-  const toInput = fit === 'letterbox' ? letterbox(width, height) : resize(width, height);
+  const { dataset, height, width, fit, position, fill, method, shrinkFirst } = settings;
+  const toInput =
+    fit === 'letterbox'
+      ? letterbox(width, height, { position, fill, method })
+      : resize(width, height, method);
   const normalise = normaliser(settings.mean, settings.std, settings.channels);
   const fitOf = (from: { width: number; height: number }): Fit =>
     fit === 'letterbox'
-      ? letterboxFit(from, width, height)
+      ? letterboxFit(from, width, height, position)
       : { scaleX: width / from.width, scaleY: height / from.height, offsetX: 0, offsetY: 0 };
 
   return {

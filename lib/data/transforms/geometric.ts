@@ -2,7 +2,8 @@
 import type { Box } from '../../boxes/types';
 import type { Random } from '../../tensor/random';
 import { resizeImage, type ResizeMethod } from '../resize';
-import { checkColour, checkMethod, checkProbability, checkWhole } from './options';
+import type { RgbImage } from '../types';
+import { checkColour, checkMethod, checkOneOf, checkProbability, checkWhole } from './options';
 import {
   defineTransform,
   filledImage,
@@ -79,27 +80,61 @@ export function unfitBox([x1, y1, x2, y2]: Box, { scaleX, scaleY, offsetX, offse
   return [(x1 - offsetX) / scaleX, (y1 - offsetY) / scaleY, (x2 - offsetX) / scaleX, (y2 - offsetY) / scaleY];
 }
 
-/** Where `letterbox` puts a picture of a given size: scaled to fit, centred on whole pixels. */
-export function letterboxFit(from: { width: number; height: number }, width: number, height: number): Fit {
-  const scale = Math.min(width / from.width, height / from.height);
-  const w = Math.max(1, Math.round(from.width * scale));
-  const h = Math.max(1, Math.round(from.height * scale));
-  const [offsetX, offsetY] = [Math.floor((width - w) / 2), Math.floor((height - h) / 2)];
-  return { scaleX: w / from.width, scaleY: h / from.height, offsetX, offsetY };
+/** Options of `letterbox`. */
+export interface LetterboxOptions {
+  /**
+   * Where the picture lies: `centre` (default), on whole pixels; or `corner`, top left, as EfficientDet's authors and effdet have it, who
+   * round its sides down and move boxes by the scale before rounding.
+   */
+  readonly position?: 'centre' | 'corner';
+  /** Colour of the rest, RGB from 0 to 255. Default: ImageNet's mean. */
+  readonly fill?: readonly [number, number, number];
+  /** How pixels are resampled: as `resizeImage` does unless told; effdet: `antialias`. */
+  readonly method?: ResizeMethod;
+}
+
+type Size = Pick<RgbImage, 'width' | 'height'>;
+
+/** Size in whole pixels of a picture in its frame. */
+function letterboxSize(from: Size, frame: Size, position: LetterboxOptions['position']): Size {
+  const scale = Math.min(frame.width / from.width, frame.height / from.height);
+  const whole = position === 'corner' ? Math.floor : Math.round;
+  const side = (pixels: number): number => Math.max(1, whole(pixels * scale));
+  return { width: side(from.width), height: side(from.height) };
+}
+
+/** Where `letterbox` puts a picture of a given size, scaled to fit. */
+export function letterboxFit(
+  from: Size,
+  width: number,
+  height: number,
+  position: LetterboxOptions['position'] = 'centre',
+): Fit {
+  if (position === 'corner') {
+    const scale = Math.min(width / from.width, height / from.height);
+    return { scaleX: scale, scaleY: scale, offsetX: 0, offsetY: 0 };
+  }
+  const inner = letterboxSize(from, { width, height }, position);
+  return {
+    scaleX: inner.width / from.width,
+    scaleY: inner.height / from.height,
+    offsetX: Math.floor((width - inner.width) / 2),
+    offsetY: Math.floor((height - inner.height) / 2),
+  };
 }
 
 /** Scales to fit into `width` x `height` with the proportions kept, and fills the rest. */
-export function letterbox(
-  width: number,
-  height: number,
-  fill: readonly [number, number, number] = imagenetMean,
-): Transform {
+export function letterbox(width: number, height: number, options: LetterboxOptions = {}): Transform {
+  const { position = 'centre', fill = imagenetMean, method } = options;
   checkWhole('letterbox', 'width', width);
   checkWhole('letterbox', 'height', height);
+  checkOneOf('letterbox', 'position', position, ['centre', 'corner']);
   checkColour('letterbox', 'fill', fill);
+  checkMethod('letterbox', method);
   const apply = ({ image, objects }: Sample): Sample => {
-    const { scaleX, scaleY, offsetX, offsetY } = letterboxFit(image, width, height);
-    const inner = resizeImage(image, Math.round(image.width * scaleX), Math.round(image.height * scaleY));
+    const { scaleX, scaleY, offsetX, offsetY } = letterboxFit(image, width, height, position);
+    const size = letterboxSize(image, { width, height }, position);
+    const inner = resizeImage(image, size.width, size.height, method);
     const target = filledImage(width, height, fill);
     pasteImage(target, inner, offsetX, offsetY);
     const move = ([x1, y1, x2, y2]: Box): Box => [
@@ -110,6 +145,6 @@ export function letterbox(
     ];
     return { image: target, objects: mapBoxes(objects, move) };
   };
-  const recipe = { name: 'letterbox', options: { width, height, fill } };
+  const recipe = { name: 'letterbox', options: { width, height, position, fill, method } };
   return defineTransform(apply, { changesSize: true, recipe });
 }

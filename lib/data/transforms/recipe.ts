@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { copyPaste, type CopyPasteOptions } from './copy-paste';
 import { expand, iouCrop } from './crop';
-import { flipHorizontal, flipVertical, letterbox, resize } from './geometric';
+import { flipHorizontal, flipVertical, letterbox, type LetterboxOptions, resize } from './geometric';
 import { mosaic } from './mosaic';
 import { dropDegenerate } from './object-rule';
 import { photometricDistortion } from './photometric';
@@ -33,7 +33,7 @@ const makers: Readonly<Record<string, Maker>> = {
   flipVertical: ({ probability }: { probability: number }) => flipVertical(probability),
   iouCrop,
   largeScaleJitter,
-  letterbox: ({ width, height, fill }: LetterboxRecipe) => letterbox(width, height, fill),
+  letterbox: ({ width, height, ...options }: LetterboxRecipe) => letterbox(width, height, options),
   mosaic,
   photometricDistortion,
   randomCrop,
@@ -43,10 +43,9 @@ const makers: Readonly<Record<string, Maker>> = {
     withProbability(probability, transformFromRecipe(transform)),
 };
 
-interface LetterboxRecipe {
+interface LetterboxRecipe extends LetterboxOptions {
   width: number;
   height: number;
-  fill: readonly [number, number, number];
 }
 
 interface ResizeRecipe {

@@ -168,7 +168,7 @@ function fitted(image: RgbImage, fit: 'stretch' | 'letterbox'): { images: tf.Ten
   const { width, height } = image;
   const boxed = fit === 'letterbox';
   const source = boxed
-    ? letterbox(size, size, [0, 0, 0])({ image, objects: [] }, createRandom(0)).image
+    ? letterbox(size, size, { fill: [0, 0, 0] })({ image, objects: [] }, createRandom(0)).image
     : image;
   const images = tf.tidy(() => {
     const pixels = tf.tensor4d(Float32Array.from(source.data), [1, source.height, source.width, 3]);

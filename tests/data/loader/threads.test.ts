@@ -89,6 +89,13 @@ describe('the same to the bit', () => {
       mean: [123, 117, 104],
       std: [58, 57, 56],
     },
+    'in the corner, by another filter': {
+      fit: 'letterbox',
+      size: [14, 18],
+      position: 'corner',
+      fill: [1, 2, 3],
+      method: 'antialias',
+    },
     'dropLast, nothing kept': { dropLast: true, cacheImages: false, augment: ssd, shuffle: 0 },
     'some kept': { cacheBytes: 5000, augment: ssd, shuffle: 1 },
     'one batch, larger than the set': { batchSize: 40, augment: colours },
