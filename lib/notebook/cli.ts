@@ -53,6 +53,10 @@ const commands: Record<string, Command> = {
     help: 'train a small detector on images of your own or the shipped ones (npm run train -- --help)',
     run: async (words) => (await import('../runs/command.js')).trainCommand(words),
   },
+  evaluate: {
+    help: 'measure a published network with its weights on COCO (npm run evaluate -- --help)',
+    run: async (words) => (await import('../evaluate/command.js')).evaluateCommand(words),
+  },
   evidence: {
     help: 'back a paper’s claims with several seeds of every run (npm run evidence -- --help)',
     run: async (words) => (await import('../evidence/command.js')).evidenceCommand(words),
