@@ -30,8 +30,8 @@ export interface ScatterChartOptions extends ChartOptions {
   y: string;
   xScale?: 'linear' | 'log';
   yScale?: 'linear' | 'log';
-  /** Joins the points of each group in order of x: a trade-off curve. */
-  connect?: boolean;
+  /** Joins the points of each group, or of the groups told, in order of x: a trade-off curve. */
+  connect?: boolean | readonly string[];
   /** A d3 number format for tooltips (".4~g" unless told). */
   format?: string;
 }
@@ -111,7 +111,13 @@ export function scatterChart(points: readonly ScatterPoint[], options: ScatterCh
   const format = options.format ?? '.4~g';
   const layer: Record<string, unknown>[] = [];
   if (options.connect) {
-    layer.push({ mark: { type: 'line', strokeWidth: 1.5, opacity: 0.5 }, encoding: { x, y, color } });
+    layer.push({
+      ...(options.connect === true
+        ? {}
+        : { transform: [{ filter: { field: 'group', oneOf: [...options.connect] } }] }),
+      mark: { type: 'line', strokeWidth: 1.5, opacity: 0.5 },
+      encoding: { x, y, color },
+    });
   }
   layer.push({
     mark: {
@@ -176,6 +182,8 @@ function labelSides(
     (1 - at(point.y, yRange, options.yScale)) * height,
   ]);
   const taken: Box[] = centres.map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
+  // Where there is room, no line runs through a label.
+  const lines = joined(points, options.connect).flatMap(([from, to]) => along(centres[from], centres[to]));
   return points.map((point, i) => {
     if (point.label === undefined) return undefined;
     const [x, y] = centres[i];
@@ -190,13 +198,38 @@ function labelSides(
       aboveLeft: [x + 4 - w, y - 23, x + 4, y - 7],
       belowLeft: [x + 4 - w, y + 7, x + 4, y + 23],
     };
-    for (const [side, spot] of Object.entries(spots) as [Side, Box][]) {
+    const free = (Object.entries(spots) as [Side, Box][]).filter(([, spot]) => {
       const fits = spot[0] >= 0 && spot[2] <= width && spot[1] >= 0 && spot[3] <= height;
-      if (!fits || taken.some((other) => meet(spot, other))) continue;
-      taken.push(spot);
-      return side;
-    }
-    return undefined;
+      return fits && !taken.some((other) => meet(spot, other));
+    });
+    const best = free.find(([, spot]) => !lines.some((dot) => meet(spot, dot))) ?? free[0];
+    if (best) taken.push(best[1]);
+    return best?.[0];
+  });
+}
+
+/** Which points a line joins: those of a group, in order of x. */
+function joined(
+  points: readonly ScatterPoint[],
+  connect: boolean | readonly string[] = false,
+): [from: number, to: number][] {
+  const byGroup = new Map<string, number[]>();
+  points.forEach(({ group = '' }, i) => {
+    if (connect === true || (connect && connect.includes(group)))
+      byGroup.set(group, [...(byGroup.get(group) ?? []), i]);
+  });
+  return [...byGroup.values()].flatMap((members) => {
+    const sorted = [...members].sort((a, b) => points[a].x - points[b].x);
+    return sorted.slice(1).map((to, i): [number, number] => [sorted[i], to]);
+  });
+}
+
+/** Small boxes along a line, a few pixels apart. */
+function along([x1, y1]: readonly number[], [x2, y2]: readonly number[]): Box[] {
+  const count = Math.ceil(Math.hypot(x2 - x1, y2 - y1) / 4);
+  return Array.from({ length: count }, (_, i): Box => {
+    const [x, y] = [x1 + ((x2 - x1) * i) / count, y1 + ((y2 - y1) * i) / count];
+    return [x - 1, y - 1, x + 1, y + 1];
   });
 }
 
