@@ -39,8 +39,8 @@ interface Drawing {
  * Draws feature networks, the coarsest level on top. Arrows show what is done to a map on its way: up-sampled from a coarser level,
  * down-sampled from a finer one, taken as it is, or skipping nodes of its level that are drawn in between.
  *
- * Its size is its own, also among `panels`: `width` (unless told as wide as the graphs need, at most 600) is that of the whole, `height` that of
- * one graph.
+ * Several graphs stand side by side with one legend (`panels` cannot take them in: everything has its place in pixels). `width` is that of the
+ * whole, unless told as wide as the graphs need, at most 600; `height` that of one graph.
  * @throws RangeError for no graphs, or for weights that don't belong to the one graph.
  */
 export function neckChart(
