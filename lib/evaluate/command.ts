@@ -104,7 +104,9 @@ async function checkFile(file: string): Promise<void> {
 
 function describeData(data: EvaluationData, network: PublishedNetwork): void {
   const { dataset, classes, labels, unknown, problems } = data;
-  console.log(`${dataset.name}: ${formatCount(dataset.examples.length)} images, ${classes.length} classes`);
+  console.log(
+    `${dataset.name}: ${formatCount(dataset.examples.length, 'image')}, ${formatCount(classes.length, 'class', 'classes')}`,
+  );
   const known = network.classes.filter((one) => one !== undefined).length;
   const shared = labels.filter((label) => label !== undefined).length;
   if (unknown.length > 0) {

@@ -59,7 +59,7 @@ describe('npm run evaluate', () => {
     const words = ['tf_efficientdet_d0', weights, coco, '--limit', '1', '--out', out];
     expect(await evaluateCommand(words)).toBe(0);
     const text = printed.join('\n');
-    expect(text).toContain('coco/val2017: 1 images, 2 classes');
+    expect(text).toContain('coco/val2017: 1 image, 2 classes');
     expect(text).toContain("78 of the network's 80 classes are not in these images.");
     expect(text).toContain('input 512 x 512, batches of 8');
     expect(text).toContain('image 1 of 1,');

@@ -217,6 +217,10 @@ describe('the published networks', () => {
       undefined,
       'toothbrush',
     ]);
+    // COCO's ids of some categories, less 1
+    const ids = { giraffe: 25, 'dining table': 67, tv: 72, refrigerator: 82, book: 84 };
+    for (const [name, id] of Object.entries(ids)) expect(classes[id - 1]).toBe(name);
+    expect(classes.filter((one) => one !== undefined)).toEqual(cocoClassNames);
     expect(publishedNetwork('efficientdet_d2').published).toEqual([]);
     expect(() => publishedNetwork('tf_efficientdet_d9')).toThrow(
       "There is no network 'tf_efficientdet_d9'. Did you mean 'tf_efficientdet_d0'?",

@@ -5,6 +5,7 @@ detections in the image's pixels.
     python tests/reference/effdet_evaluation.py
 
 writes tests/evaluate/fixtures/effdet.json. Images and predictions are not written (see hashed_weights.py).
+The file that is there was made with a plain loop, sorted by score, in place of torchvision's compiled NMS, which was built for another PyTorch.
 """
 
 import base64
