@@ -30,18 +30,20 @@ export async function openDetections(file: string, origin: DetectionsOrigin): Pr
     if (error.code === 'ENOENT') return '';
     throw error;
   });
-  const end = text.lastIndexOf('\n') + 1;
-  const [first, ...lines] = text.slice(0, end).split('\n').slice(0, -1);
-  if (first !== undefined) {
-    checkOrigin(file, parse<DetectionsOrigin>(file, first, 1), origin);
-    lines.forEach((line, i) => {
-      const { image, detections } = parse<Line>(file, line, i + 2);
-      found.set(image, detections.map(fromRow));
-    });
-  }
+  const lines = text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .slice(0, -1);
+  // An evaluation that ended before its first image, with other weights perhaps, does not bind the next one.
+  const kept = lines.length > 1 ? lines : [];
+  kept.forEach((line, i) => {
+    if (i === 0) return checkOrigin(file, parse<DetectionsOrigin>(file, line, 1), origin);
+    const { image, detections } = parse<Line>(file, line, i + 1);
+    found.set(image, detections.map(fromRow));
+  });
   const handle = await fs.open(file, 'a');
-  await handle.truncate(Buffer.byteLength(text.slice(0, end)));
-  if (first === undefined) await handle.appendFile(`${JSON.stringify(origin)}\n`);
+  await handle.truncate(kept.reduce((bytes, line) => bytes + Buffer.byteLength(line) + 1, 0));
+  if (kept.length === 0) await handle.appendFile(`${JSON.stringify(origin)}\n`);
   return {
     found,
     async add(images) {

@@ -16,9 +16,10 @@ import { compile } from '../tensor/compile/compile';
 import { interruptSignal } from '../tensor/interrupt';
 import type { tf } from '../tensor/tf';
 import { batchTensor } from '../train/batch-tensor';
+import { lockFolder, type RunLock } from '../train/run-lock';
 import { importWeights } from '../weights/import-weights';
 import type { EvaluationData } from './data';
-import { openDetections } from './detections-file';
+import { type DetectionsFile, openDetections } from './detections-file';
 import type { EvaluatedDetector, PublishedNetwork } from './network';
 
 /** Options of `evaluateNetwork`. */
@@ -59,14 +60,27 @@ export interface EvaluationSummary {
 
 /**
  * Detects in every image and measures. Images of which `detections.jsonl` already tells are not read again.
- * @throws what does not fit of the weights, name by name; Error where the folder belongs to another evaluation.
+ * @throws what does not fit of the weights, name by name; Error where the folder is another evaluation's, or one is at work in it.
  */
 export async function evaluateNetwork(
   options: EvaluateNetworkOptions,
 ): Promise<{ summary: EvaluationSummary; result: CocoResult }> {
+  const { folder } = options;
+  await fs.mkdir(folder, { recursive: true });
+  const lock = await lockFolder(folder);
+  try {
+    return await evaluateInto(options, lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function evaluateInto(
+  options: EvaluateNetworkOptions,
+  lock: RunLock,
+): Promise<{ summary: EvaluationSummary; result: CocoResult }> {
   const { network, weights, data, folder, settings } = options;
   const sha256 = await hashOf(weights);
-  await fs.mkdir(folder, { recursive: true });
   const file = await openDetections(path.join(folder, 'detections.jsonl'), {
     network: network.name,
     weights: sha256,
@@ -81,7 +95,7 @@ export async function evaluateNetwork(
       const detector = network.build();
       try {
         await load(detector, network, weights);
-        await detectIn(rest, detector, options, file);
+        await detectIn(rest, detector, options, file, lock);
       } finally {
         detector.model.dispose();
       }
@@ -124,7 +138,8 @@ async function detectIn(
   examples: EvaluationData['dataset']['examples'],
   detector: EvaluatedDetector,
   { network, data, batchSize, onProgress }: EvaluateNetworkOptions,
-  file: Awaited<ReturnType<typeof openDetections>>,
+  file: DetectionsFile,
+  lock: RunLock,
 ): Promise<void> {
   const { name, classes } = data.dataset;
   const loader = createLoader(
@@ -151,6 +166,7 @@ async function detectIn(
         batch.ids.map((id) => sizes.get(id)!),
       );
       await file.add(batch.ids.map((id, i) => ({ id, detections: found[i] })));
+      await lock.touch();
       done += found.length;
       onProgress?.({ done, before, images });
     }

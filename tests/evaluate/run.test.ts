@@ -152,6 +152,9 @@ describe('a COCO folder', () => {
     expect(String(error)).toContain(`${weights} into tf_efficientdet_d0: `);
     expect(String(error)).toContain("don't fit this EfficientDet");
     expect(String(error)).toContain("By its name, the file is tf_efficientdet_d7x's.");
+    // The folder is free for what fits.
+    const { summary } = await evaluateNetwork({ ...options, network: small });
+    expect(summary).toMatchObject({ network: 'small', images: 1 });
   });
 });
 
