@@ -44,8 +44,9 @@ const candidates = shapes
   .sort((a, b) => a.price - b.price);
 
 /**
- * Routes of arrows between boxes. One after the other, the shortest first, takes the straightest curve that passes no other box, ends where no
- * other arrow does, and runs along none; where there is no such curve, the one with the least of these faults.
+ * Routes of arrows between boxes. One after the other, those along free rows and columns first and then the shortest, takes the straightest
+ * curve that passes no other box, ends where no other arrow does, and runs along none; where there is no such curve, the one with the least of
+ * these faults.
  * @param boxes `[x1, y1, x2, y2]` of each node, pixels.
  * @param edges indices into `boxes`; routes come in their order.
  */
@@ -56,8 +57,17 @@ export function routeEdges(
 ): EdgeRoute[] {
   const { bounds, head = 9 } = options;
   const centres = boxes.map(([x1, y1, x2, y2]): Point => [(x1 + x2) / 2, (y1 + y2) / 2]);
-  const length = ([from, to]: readonly [number, number]): number => distance(centres[from], centres[to]);
-  const order = edges.map((_, i) => i).sort((a, b) => length(edges[a]) - length(edges[b]) || a - b);
+  // Along rows and columns arrows run straight, before others look for a way around.
+  const later = edges.map(([from, to]) => {
+    const [a, b] = [centres[from], centres[to]];
+    if (Math.abs(a[0] - b[0]) > 1 && Math.abs(a[1] - b[1]) > 1) return 1;
+    const straight = clipped(bent(a, b, [0, 0]), boxes[from], boxes[to]);
+    return crowding(sampled(straight), boxes, from, to, bounds) > 0 ? 1 : 0;
+  });
+  const lengths = edges.map(([from, to]) => distance(centres[from], centres[to]));
+  const order = edges
+    .map((_, i) => i)
+    .sort((a, b) => later[a] - later[b] || lengths[a] - lengths[b] || a - b);
   const taken: { from: number; to: number; points: readonly Point[] }[] = [];
   const routes = new Map<number, EdgeRoute>();
   for (const index of order) {
@@ -185,7 +195,7 @@ function meeting(
   const [starts, ends] = [distance(start, other[0]), distance(end, tip)];
   if (sameStart && starts < apart) cost += 1.5 * (apart - starts);
   if (sameEnd && ends < apart) cost += 2.5 * (apart - ends);
-  if (!sameEnd && points.some((point) => distance(point, tip) < apart)) cost += 8;
+  if (!sameEnd && points.some((point) => distance(point, tip) < apart)) cost += 20;
   return cost;
 }
 

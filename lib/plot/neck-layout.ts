@@ -216,7 +216,11 @@ function placeShares(
   height: number,
 ): NeckShare[] {
   const half: Point = [13, 7];
-  const taken = boxes.map(([x1, y1, x2, y2]): Box => [x1 - 2, y1 - 2, x2 + 2, y2 + 2]);
+  const heads = routes.map(({ head }): Box => {
+    const [xs, ys] = [head.map(([x]) => x), head.map(([, y]) => y)];
+    return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+  });
+  const taken = [...boxes, ...heads].map(([x1, y1, x2, y2]): Box => [x1 - 2, y1 - 2, x2 + 2, y2 + 2]);
   return shares.flatMap((share, i) => {
     if (share === undefined) return [];
     let best: { cost: number; at: Point } | undefined;

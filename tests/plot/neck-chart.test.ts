@@ -124,7 +124,7 @@ describe('arrows', () => {
     expect(kinds).toContain('P7 > P7 out: same level');
   });
 
-  test('are as wide as their shares, with numbers that cover neither one another nor a node', async () => {
+  test('are as wide as their shares, with numbers that cover neither one another nor a node nor an arrow’s head', async () => {
     const graph = biFpn();
     const weights = weightsOf(graph, 1);
     const { edges, shares, nodes } = layoutNeck(graph, { width: 330, weights });
@@ -137,6 +137,8 @@ describe('arrows', () => {
     boxes.forEach((box, i) => {
       expect(boxes.filter((other, j) => j !== i && meet(box, other))).toEqual([]);
       expect(nodes.filter(({ x, y, x2, y2 }) => meet(box, [x, y, x2, y2]))).toEqual([]);
+      const tips = edges.map((edge) => pointsOf(edge).slice(-3)).flat();
+      expect(tips.filter((tip) => within(tip, box))).toEqual([]);
     });
     const texts = await textsOf(
       neckChart(graph, { weights: weightsOf(graph, 2), title: 'Learned', width: 900 }),
