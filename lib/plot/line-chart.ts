@@ -94,7 +94,10 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
     scale: options.xScale === 'log' ? { type: 'log' } : { zero: false, nice: false },
     // Steps and epochs have no halves.
     axis:
-      options.xScale === 'log' ? logAxis(...xRange) : { format: '~s', ...(whole ? { tickMinStep: 1 } : {}) },
+      options.xScale === 'log'
+        ? logAxis(...xRange)
+        : // Below 1 the prefixes would be those of thousandths.
+          { format: xRange[1] < 1 ? '~g' : '~s', ...(whole ? { tickMinStep: 1 } : {}) },
   };
   const y = {
     field: 'y',

@@ -188,6 +188,15 @@ describe('lineChart', () => {
     expect(JSON.stringify(spec).length).toBeLessThan(14_000);
   });
 
+  it('writes steps in thousands, and shares as they are', async () => {
+    const ticks = async (x: number[]): Promise<string[]> => {
+      const svg = await chartSvg(lineChart([{ name: 'a', x, y: [1, 2] }], { x: 'x', y: 'y' }));
+      return [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map((match) => match[1]);
+    };
+    expect(await ticks([0, 5000])).toEqual(expect.arrayContaining(['1k', '5k']));
+    expect(await ticks([0.01, 0.99])).toEqual(expect.arrayContaining(['0.2', '0.8']));
+  });
+
   it('names the series that is wrong', () => {
     const options = { x: 'Step', y: 'Loss' };
     expect(() => lineChart([], options)).toThrow(/no series/);
