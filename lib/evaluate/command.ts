@@ -66,7 +66,11 @@ export async function evaluateCommand(words: string[]): Promise<number> {
 
   const backend = await useBackend({ backend: values.get('backend') });
   console.log(backend.line);
-  const data = await openEvaluationData({ folder, split: values.get('split'), limit, network });
+  const data = await openEvaluationData({ folder, split: values.get('split'), limit, network }).catch(
+    (error: unknown) => {
+      throw new UsageError((error as Error).message);
+    },
+  );
   describeData(data, network);
   const kind = `${name}${softNms ? '-soft-nms' : ''}-${data.name}`;
   const out = path.resolve(values.get('out') ?? path.join('runs', `evaluate-${kind}`));

@@ -182,9 +182,8 @@ async function load(detector: EvaluatedDetector, network: PublishedNetwork, weig
     await importWeights(detector.model, weights);
   } catch (error) {
     const named = /(?:tf_)?efficientdet_d\d(?:x|(?=\D|$))/.exec(path.basename(weights))?.[0];
-    const hint =
-      named !== undefined && named !== network.name ? `\nBy its name, the file is ${named}'s.` : '';
-    throw new Error(`${weights} into ${network.name}: ${(error as Error).message}${hint}`, { cause: error });
+    const hint = named !== undefined && named !== network.name ? `by its name, the file is ${named}'s. ` : '';
+    throw new Error(`${weights} into ${network.name}: ${hint}${(error as Error).message}`, { cause: error });
   }
 }
 

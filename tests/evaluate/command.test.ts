@@ -79,5 +79,7 @@ describe('npm run evaluate', () => {
 
     await expect(evaluateCommand([...words, '--soft-nms'])).rejects.toThrow('softNms false, now true');
     await expect(evaluateCommand([...words, '--split', 'val2071'])).rejects.toThrow();
+    words[2] = path.join(folder, 'nowhere');
+    await expect(evaluateCommand(words)).rejects.toThrow(`${words[2]} is neither a file nor a folder`);
   });
 });
