@@ -188,17 +188,20 @@ export function csvData(
 }
 
 /**
- * Axis settings of a logarithmic axis that spans `low` to `high`: labels at powers of ten, with 2 and 5 between where there
+ * Axis settings of a logarithmic axis that spans `low` to `high`: labels at powers of ten, with 2 and 5 or more between where there
  * is room, instead of vega's grid line for every digit.
  */
 export function logAxis(low: number, high: number): Record<string, unknown> {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
   const decades = last - first;
   const stride = Math.max(1, Math.ceil(decades / 7));
+  const digits = high < 4 * low ? [1, 2, 3, 4, 5, 6, 8] : decades <= 3 ? [1, 2, 5] : [1];
   const values: number[] = [];
   for (let power = first; power <= last; power += stride) {
-    for (const digit of decades <= 3 ? [1, 2, 5] : [1]) values.push(Number(`${digit}e${power}`));
+    for (const digit of digits) values.push(Number(`${digit}e${power}`));
   }
+  const inside = values.filter((value) => value >= low && value <= high);
   const plain = first >= -4 && last <= 5;
-  return { values, format: plain ? '~g' : '.0e', labelOverlap: true };
+  // Between two neighbouring digits vega finds finer ones.
+  return { ...(inside.length > 1 && { values: inside }), format: plain ? '~g' : '.0e', labelOverlap: true };
 }

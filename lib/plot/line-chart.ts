@@ -85,8 +85,9 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
 
   const whole = curves.every((c) => c.points.every((p) => Number.isInteger(p.x)));
   const xRange = range(curves.flatMap((c) => c.points.map((p) => p.x)));
-  const yRange =
-    options.yDomain ?? range(curves.flatMap((c) => c.points.flatMap((p) => [p.raw, p.low, p.high])));
+  const yData = range(curves.flatMap((c) => c.points.flatMap((p) => [p.y, p.raw, p.low, p.high])));
+  // Rounded to powers of ten, a loss that falls from 20 to 5 would fill a quarter of its chart.
+  const yRange = options.yDomain ?? ([yData[0] / 1.1, top ?? yData[1] * 1.1] as const);
   const x = {
     field: 'x',
     type: 'quantitative',
@@ -107,7 +108,11 @@ export function lineChart(series: readonly LineSeries[], options: LineChartOptio
       ...(options.yScale && options.yScale !== 'linear'
         ? { type: options.yScale }
         : { zero: options.yZero ?? false }),
-      ...(options.yDomain ? { domain: [...options.yDomain] } : top !== undefined ? { domainMax: top } : {}),
+      ...(options.yDomain || options.yScale === 'log'
+        ? { domain: [...yRange] }
+        : top !== undefined
+          ? { domainMax: top }
+          : {}),
     },
     ...(options.yScale === 'log' ? { axis: logAxis(...yRange) } : {}),
   };

@@ -65,7 +65,7 @@ export function makePicture(
 export function smallestFile(canvas: PictureCanvas): { type: 'image/png' | 'image/jpeg'; bytes: Buffer } {
   const png = canvas.toBuffer('image/png');
   if (png.length <= largePng) return { type: 'image/png', bytes: png };
-  const jpeg = canvas.toBuffer('image/jpeg', 84);
+  const jpeg = canvas.toBuffer('image/jpeg', 78);
   return jpeg.length < png.length * 0.75
     ? { type: 'image/jpeg', bytes: jpeg }
     : { type: 'image/png', bytes: png };

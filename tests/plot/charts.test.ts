@@ -175,6 +175,29 @@ describe('lineChart', () => {
     expect(layer.encoding.y.scale.domainMax).toBe(3);
   });
 
+  it('fits a log axis to the curves, and labels it at least twice', () => {
+    const y = Array.from({ length: 50 }, (_, i) => 5 + 15 * Math.exp(-i / 10));
+    const axisOf = (series: Parameters<typeof lineChart>[0]) => {
+      const { layer } = lineChart(series, { x: 'Step', y: 'Loss', yScale: 'log' });
+      const [{ encoding }] = layer as {
+        encoding: { y: { scale: { domain: [number, number] }; axis: { values: number[] } } };
+      }[];
+      return { domain: encoding.y.scale.domain, values: encoding.y.axis.values };
+    };
+    const healthy = axisOf([{ name: 'good', y }]);
+    expect(healthy.domain[0]).toBeCloseTo(Math.min(...y) / 1.1, 12);
+    expect(healthy.domain[1]).toBeCloseTo(22, 12);
+    expect(healthy.values).toEqual([5, 10, 20]);
+    // The explosion has no say.
+    const exploded = axisOf([
+      { name: 'good', y },
+      { name: 'bad', y: [20, 18, 1e5, 1e9, NaN] },
+    ]);
+    expect(exploded.domain[1]).toBe(30);
+    expect(exploded.values).toEqual([5, 10, 20]);
+    expect(axisOf([{ name: 'narrow', y: [5.2, 5.4, 5.1] }]).values).toBeUndefined();
+  });
+
   it('says how many values a log axis cannot hold', () => {
     expect(JSON.stringify(charts['line on log axes']().title)).toContain('1 value ≤ 0 not shown');
   });
