@@ -52,7 +52,7 @@ export function precisionRecallChart(
         `precisionRecallChart: curve "${curve.name}" has ${recall.length} recalls but ${precision.length} precisions`,
       );
     }
-    return thin(precision, reached(curve), limit).map((k) => [names[i], recall[k], precision[k]]);
+    return thin(curve, reached(curve), limit).map((k) => [names[i], recall[k], precision[k]]);
   });
   const many = curves.length > 4;
   const several = curves.length > 1 || curves[0].averagePrecision !== undefined;
@@ -105,21 +105,26 @@ function reached({ precision }: PrecisionRecallCurve): number {
   return n;
 }
 
-/** Indices of the points to keep of the first `n`: of each bucket the first, and the lowest and highest precision. */
-function thin(precision: ArrayLike<number>, n: number, limit: number): number[] {
+/**
+ * Indices of the points to keep of the first `n`: of each stretch of recall the first, the last, and the lowest and highest precision. (Not of
+ * so many detections: the first hundred of thousands may find half of the objects.)
+ */
+function thin({ recall, precision }: PrecisionRecallCurve, n: number, limit: number): number[] {
   if (n <= limit) return Array.from({ length: n }, (_, i) => i);
-  const size = n / (limit / 3);
-  const kept = new Set<number>([0, n - 1]);
-  for (let start = 0; start < n; start += size) {
-    const from = Math.floor(start);
-    let [lowest, highest] = [from, from];
-    for (let i = from; i < Math.min(n, Math.floor(start + size)); i++) {
-      if (precision[i] < precision[lowest]) lowest = i;
-      if (precision[i] > precision[highest]) highest = i;
+  const stretches = Math.max(1, Math.floor(limit / 4));
+  const stretchOf = (i: number): number =>
+    Math.min(stretches - 1, Math.floor((stretches * recall[i]) / recall[n - 1]));
+  const kept = new Set<number>();
+  for (let from = 0; from < n;) {
+    let [lowest, highest, next] = [from, from, from];
+    for (; next < n && stretchOf(next) === stretchOf(from); next++) {
+      if (precision[next] < precision[lowest]) lowest = next;
+      if (precision[next] > precision[highest]) highest = next;
     }
-    kept.add(from).add(lowest).add(highest);
+    for (const i of [from, lowest, highest, next - 1]) kept.add(i);
+    from = next;
   }
-  return [...kept].sort((a, b) => a - b);
+  return [...kept].sort((i, j) => i - j);
 }
 
 function axis(field: string, title: string): Record<string, unknown> {

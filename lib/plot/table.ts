@@ -29,7 +29,7 @@ export interface Table extends Showable {
 }
 
 /** Letters up to which a cell stays on one line where another column is longer. */
-const shortCell = 24;
+const shortCell = 20;
 
 interface Column {
   title: string;

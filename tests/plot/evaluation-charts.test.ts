@@ -28,6 +28,37 @@ const input: EvaluationInput = {
     [{ ...cat, box: [0, 0, 50, 50], score: 0.7 }],
   ],
 };
+const curveOf = (found: readonly boolean[], objects: number) => {
+  let right = 0;
+  const points = found.map((hit, i) => {
+    if (hit) right++;
+    return [right / objects, right / (i + 1)];
+  });
+  return { name: 'dog', recall: points.map(([r]) => r), precision: points.map(([, p]) => p) };
+};
+
+test('a thinned precision-recall curve runs where the whole one does', () => {
+  // Of 100 objects the first 80 detections find 60, ten thousand more the rest: as detectors of a low threshold do.
+  const found = Array.from({ length: 10_080 }, (_, i) => (i < 80 ? i % 4 !== 0 : i % 250 === 0));
+  const curve = curveOf(found, 100);
+  const { data } = precisionRecallChart([curve]) as unknown as { data: { values: string } };
+  const kept = data.values
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split(',').slice(1).map(Number));
+  expect(kept.length).toBeLessThan(200);
+  // Between neighbours the chart draws a straight line.
+  const drawn = (recall: number): number => {
+    const next = kept.findIndex(([r]) => r >= recall);
+    const [[r0, p0], [r1, p1]] = [kept[Math.max(0, next - 1)], kept[next]];
+    return r1 === r0 ? p1 : p0 + ((p1 - p0) * (recall - r0)) / (r1 - r0);
+  };
+  for (let i = 8; i < 80; i++) {
+    if (!found[i]) continue;
+    expect(Math.abs(drawn(curve.recall[i]) - curve.precision[i])).toBeLessThan(0.1);
+  }
+});
+
 const nothing: EvaluationInput = { ...input, detections: [[], []] };
 
 /** The texts of the picture, which must be drawn without a fault. */
