@@ -51,7 +51,7 @@ export const metricChecks: Readonly<Record<string, (notebook: NotebookDocument) 
       Number(at('backbone', 0.002)['last loss']),
     );
 
-    const stems = tableOf(notebook, 'Small: up to 1/8');
+    const stems = tableOf(notebook, 'Small, medium, large: AP50');
     const costs = stems.map((row) => Number(row['multiply-adds (M)']));
     // The later the image is halved, the more a stem costs.
     expect(costs).toHaveLength(4);

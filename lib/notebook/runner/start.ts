@@ -23,7 +23,7 @@ export const startHelp: string = `Runs notebooks without a browser and writes wh
 
   --profile quick|default|paper   how much is computed (quick; minutes, not hours)
   --backend NAME                  tensorflow, webgpu, wasm or cpu (the fastest there is)
-  --data FOLDER                   your own data set, in Pascal VOC's layout
+  --data FOLDER                   your own images, in any layout that npm run data knows
   --out DIR                       where results go (out)
   --timeout SECONDS               end a cell that runs longer (quick: 1800; else none)
   --keep-going                    go on with the next notebook after one has failed
