@@ -10,7 +10,6 @@ import type {
   StudyRow,
 } from '../../evidence/study';
 import type { EvaluationLog, StepLog } from '../../train/training-log';
-import type { ByProfile } from '../profile';
 import { formatPublished } from '../published';
 import { openScratchDetData, scratchDetRecipeFor } from './data';
 import {
@@ -176,17 +175,13 @@ function publishedPair(
   return `${at(from)} → ${at(to)} mAP at rate ${rate}`;
 }
 
-const difference =
-  (direction: 'higher' | 'lower') =>
-  (metric: string, arm: string, than: string, least: number): ClaimComparison => ({
-    kind: 'difference',
-    metric,
-    arm,
-    than,
-    direction,
-    least,
-  });
-const [higher, lower] = [difference('higher'), difference('lower')];
+function higher(metric: string, arm: string, than: string, least: number): ClaimComparison {
+  return { kind: 'difference', metric, arm, than, direction: 'higher', least };
+}
+
+function lower(metric: string, arm: string, than: string, least: number): ClaimComparison {
+  return { kind: 'difference', metric, arm, than, direction: 'lower', least };
+}
 
 function claims({ learningRates: [low, middle, high] }: ScratchDetRecipe): Claim[] {
   const stem = (name: keyof typeof scratchDetStems): string => formatPublished(scratchDetStems[name]);
@@ -253,37 +248,38 @@ function claims({ learningRates: [low, middle, high] }: ScratchDetRecipe): Claim
   ];
 }
 
+const title = 'ScratchDet: training from scratch, batch norm, stems and extra layers';
+
 /** ScratchDet's comparisons, for `npm run evidence -- scratchdet`. */
 export const scratchDetStudy: Study<ScratchDetArm> = {
-  ...studyOf(scratchDetRecipes),
+  name: 'scratchdet',
+  title,
+  profiles: ['quick', 'default', 'paper'],
+  metrics: {
+    map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
+    mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
+    ap50Small: { title: 'AP50 of small objects (%)', diverged: 0, digits: 1 },
+    lastLoss: { title: 'Loss over the last fifth', digits: 2 },
+    gradientNorm: { title: 'Norm of the gradient', digits: 2 },
+    fluctuation: { title: 'Fluctuation of the gradient’s norm', digits: 3 },
+    relativeChange: { title: 'Change of the gradient, in its lengths', digits: 2 },
+  },
+  arms: (profile) =>
+    scratchDetArms(scratchDetRecipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
+  settings: (profile) => ({ version, recipe: scratchDetRecipes[profile] }),
+  claims: (profile) => claims(scratchDetRecipes[profile]),
+  run: (arm, context) => run(scratchDetRecipes[context.profile], undefined, arm, context),
   async onData(folder) {
-    const name = path.basename(path.resolve(folder));
+    const data = path.basename(path.resolve(folder));
+    // Another recipe has another size at most: arms and claims, which hang on its learning rates, are the same.
     const recipes = { ...scratchDetRecipes, paper: await scratchDetRecipeFor('paper', folder) };
-    return studyOf(recipes, { folder, name });
+    return {
+      ...scratchDetStudy,
+      name: `scratchdet-on-${data.replace(/[^\w.-]/g, '-')}`,
+      title: `${title}; on ${data}`,
+      settings: (profile) => ({ version, recipe: recipes[profile], data }),
+      run: (arm, context) => run(recipes[context.profile], folder, arm, context),
+      onData: undefined,
+    };
   },
 };
-
-function studyOf(
-  recipes: ByProfile<ScratchDetRecipe>,
-  data?: { readonly folder: string; readonly name: string },
-): Study<ScratchDetArm> {
-  const title = 'ScratchDet: training from scratch, batch norm, stems and extra layers';
-  return {
-    name: data ? `scratchdet-on-${data.name.replace(/[^\w.-]/g, '-')}` : 'scratchdet',
-    title: data ? `${title}; on ${data.name}` : title,
-    profiles: ['quick', 'default', 'paper'],
-    metrics: {
-      map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
-      mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
-      ap50Small: { title: 'AP50 of small objects (%)', diverged: 0, digits: 1 },
-      lastLoss: { title: 'Loss over the last fifth', digits: 2 },
-      gradientNorm: { title: 'Norm of the gradient', digits: 2 },
-      fluctuation: { title: 'Fluctuation of the gradient’s norm', digits: 3 },
-      relativeChange: { title: 'Change of the gradient, in its lengths', digits: 2 },
-    },
-    arms: (profile) => scratchDetArms(recipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
-    settings: (profile) => ({ version, recipe: recipes[profile], ...(data && { data: data.name }) }),
-    claims: (profile) => claims(recipes[profile]),
-    run: (arm, context) => run(recipes[context.profile], data?.folder, arm, context),
-  };
-}

@@ -138,8 +138,10 @@ describe.each(cases)('%s', (_, transform) => {
   });
 });
 
-describe.each(Object.entries(geometric))('%s', (_, transform) => {
+describe.each(Object.entries(geometric))('%s', (name, transform) => {
   test('a box follows its pixels', () => {
+    // Whole sides are rounded down there, and boxes are not: a pixel more at the far border.
+    const slack = name === 'letterbox in the corner' ? 2.01 : 1.01;
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const random = createRandom(`box ${seed}`);
@@ -160,7 +162,7 @@ describe.each(Object.entries(geometric))('%s', (_, transform) => {
         const [w, h] = [objects[0].box[2] - objects[0].box[0], objects[0].box[3] - objects[0].box[1]];
         if (w < 3 || h < 3) return;
         expect(found).toBeDefined();
-        objects[0].box.forEach((side, i) => expect(Math.abs(side - (found as Box)[i])).toBeLessThan(1.01));
+        objects[0].box.forEach((side, i) => expect(Math.abs(side - (found as Box)[i])).toBeLessThan(slack));
       }),
       { numRuns: 40 },
     );
