@@ -87,7 +87,7 @@ function resampleFloat(
       let source = row + start[x] * 3;
       for (let k = 0, w = x * count; k < count; k++, w++) {
         const weight = weights[w];
-        if (weight === 0) break;
+        if (weight === 0) break; // beyond the last
         r += weight * pixels[source++];
         g += weight * pixels[source++];
         b += weight * pixels[source++];
@@ -181,7 +181,8 @@ function tapsOf(from: number, to: number, begin: number, end: number, chosen?: R
     if (method === 'area') {
       const low = i * scale;
       const high = Math.min(from, low + scale);
-      start[n] = Math.floor(low);
+      // 11 * (45 / 33) is a little less than 15: pixel 14 would be the first, with a weight of 0.
+      start[n] = Math.floor(low + 1e-9);
       for (let k = 0; k < count; k++) {
         const overlap = Math.min(high, start[n] + k + 1) - Math.max(low, start[n] + k);
         if (overlap > 1e-9) weights[n * count + k] = overlap / (high - low);

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeImage, decodeJpegPortable, encodePng, readImage, readImageHeader } from '../../lib/data/image';
 import { parseImageHeader } from '../../lib/data/image-header';
 import { encodeJpeg } from '../../lib/data/jpeg-encode';
-import { resizeImage } from '../../lib/data/resize';
+import { resizeImage, resizeMethods } from '../../lib/data/resize';
 import type { RgbImage } from '../../lib/data/types';
 import { temporaryFolder } from './temporary';
 
@@ -165,4 +165,21 @@ describe('resizeImage', () => {
       expect(Math.min(...resizeImage(white, side, side).data)).toBe(255);
     }
   });
+
+  test.each(resizeMethods)(
+    '%s: white stays white from any length to any other, along both axes',
+    (method) => {
+      // Quotients are rounded: 11 * (45 / 33) is less than 15.
+      const dark: string[] = [];
+      for (let from = 1; from <= 120; from++) {
+        const data = new Uint8Array(from * 3).fill(255);
+        for (let to = 1; to <= 120; to++) {
+          const wide = resizeImage({ width: from, height: 1, data }, to, 1, method);
+          const tall = resizeImage({ width: 1, height: from, data }, 1, to, method);
+          if (![...wide.data, ...tall.data].every((value) => value === 255)) dark.push(`${from} to ${to}`);
+        }
+      }
+      expect(dark).toEqual([]);
+    },
+  );
 });
