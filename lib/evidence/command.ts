@@ -5,7 +5,7 @@ import { checkedOption, parseArguments, wholeNumber } from '../notebook/runner/a
 import { UsageError } from '../notebook/runner/select';
 import { shortPath } from '../notebook/runner/short-path';
 import type { Profile } from '../papers/profile';
-import { withoutEchoes } from '../tensor/interrupts';
+import { onInterrupts, withoutEchoes } from '../tensor/signals';
 import { parseBackendName } from '../tensor/ladder';
 import { nearest } from '../tensor/nearest';
 import { projectRoot } from '../tensor/packages';
@@ -97,9 +97,7 @@ export async function evidenceCommand(words: string[]): Promise<number> {
 
   if (!(await prepareBackend(backend ?? process.env.DETLAB_BACKEND))) return 1;
   const [stop, kill] = [new AbortController(), new AbortController()];
-  const onSignal = withoutEchoes((times) => (times === 1 ? stop : kill).abort());
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
+  const deafen = onInterrupts(withoutEchoes((times) => (times === 1 ? stop : kill).abort()));
   try {
     const source = names[0];
     const result = await runStudy({
@@ -118,7 +116,7 @@ export async function evidenceCommand(words: string[]): Promise<number> {
     if (stop.signal.aborted) return 130;
     return result.there === result.of ? 0 : 1;
   } finally {
-    for (const signal of signals) process.off(signal, onSignal);
+    deafen();
   }
 }
 

@@ -1,6 +1,7 @@
 /** The process of one run: the runner starts one for each, so that runs side by side have threads of their own and a crash ends only one. */
 import { backendInfo, useBackend } from '../tensor/backend';
 import type { Profile } from '../papers/profile';
+import { onInterrupts } from '../tensor/signals';
 import { FolderTakenError } from '../train/run-lock';
 import { checkStudy, fingerprintOf, runSettings } from './check-study';
 import { beginSitting } from './provenance';
@@ -112,7 +113,7 @@ async function main(): Promise<void> {
   // What `train` and the loader listen to: they save and throw.
   Object.assign(globalThis, { [Symbol.for('detlab.abort')]: stop.signal });
   const interrupt = (): void => stop.abort(new Error('interrupted'));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  onInterrupts(interrupt);
   process.on('disconnect', () => {
     interrupt();
     setTimeout(() => process.exit(1), orphanSeconds * 1000).unref();

@@ -1,6 +1,7 @@
 /** Programs that take over this terminal. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import os from 'node:os';
+import { onInterrupts } from '../tensor/signals';
 
 /** How a program is run. */
 export interface ChildOptions {
@@ -22,12 +23,7 @@ export function runChild(file: string, args: readonly string[], options: ChildOp
   const { onSignal = (child, signal): void => void child.kill(signal), ...how } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { ...how, stdio: 'inherit' });
-    const hear = (signal: NodeJS.Signals): void => onSignal(child, signal);
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-    const deafen = (): void => {
-      for (const signal of signals) process.off(signal, hear);
-    };
-    for (const signal of signals) process.on(signal, hear);
+    const deafen = onInterrupts((signal) => onSignal(child, signal));
     child.on('error', (error) => {
       deafen();
       reject(error);

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { formatSize } from '../../plot/format';
 import { createProgress, type Progress } from '../../plot/progress';
 import { preferredCacheDirectory } from '../../tensor/cache';
-import { withoutEchoes } from '../../tensor/interrupts';
+import { onInterrupts, withoutEchoes } from '../../tensor/signals';
 import { nearest } from '../../tensor/nearest';
 import type { FolderFormat } from '../folder';
 import { formatAllProblems, formatFolderReport, type FolderReport, inspectFolder } from '../inspect';
@@ -343,12 +343,11 @@ async function withInterrupt<T>(stop: AbortController, work: () => Promise<T>): 
     if (times > 1) process.exit(128 + os.constants.signals[signal]);
     stop.abort(new Error('stopped'));
   });
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, interrupt);
+  const deafen = onInterrupts(interrupt);
   try {
     return await work();
   } finally {
-    for (const signal of signals) process.off(signal, interrupt);
+    deafen();
   }
 }
 

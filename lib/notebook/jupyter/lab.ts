@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { cacheDirectory } from '../../tensor/cache';
-import { withoutEchoes } from '../../tensor/interrupts';
+import { withoutEchoes } from '../../tensor/signals';
 import { projectRoot } from '../../tensor/packages';
 import { kernelspec } from '../nbformat';
 import { runChild } from '../run-child';

@@ -4,6 +4,7 @@ import { parseBackendName } from '../../tensor/ladder';
 import type { Profile } from '../../papers/profile';
 import { parseDataFolder, parseProfile, profiles } from '../environment';
 import { projectRoot } from '../../tensor/packages';
+import { onInterrupts } from '../../tensor/signals';
 import { NotebookFormatError, notebookTitle, readNotebook, writeNotebook } from '../nbformat';
 import type { PageNotebook } from '../page/notebook-page';
 import { checkedOption, type ParsedArguments, parseArguments } from './arguments';
@@ -148,9 +149,7 @@ async function runAll(plan: Plan): Promise<Entry[]> {
   const line = new StatusLine();
   const durations = Durations.load();
   const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
+  const deafen = onInterrupts(() => stop.abort());
   const entries: Entry[] = [];
   try {
     for (const file of plan.files) {
@@ -161,7 +160,7 @@ async function runAll(plan: Plan): Promise<Entry[]> {
     }
   } finally {
     line.clear();
-    for (const signal of signals) process.off(signal, onSignal);
+    deafen();
   }
   return entries;
 }

@@ -1,4 +1,14 @@
-/** Ctrl-C, as the user meant it. */
+/** Signals that ask this process to end: Ctrl-C, as the user meant it. */
+
+const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Calls a listener at every signal that asks this process to end, which then does not end by itself. Returns what stops listening. */
+export function onInterrupts(listener: (signal: NodeJS.Signals) => void): () => void {
+  for (const signal of interrupts) process.on(signal, listener);
+  return () => {
+    for (const signal of interrupts) process.off(signal, listener);
+  };
+}
 
 /** Under npm one Ctrl-C arrives twice, from the terminal and from npm; nobody asks for something else so soon. */
 const echoMilliseconds = 1000;

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { withoutEchoes } from '../../lib/tensor/interrupts';
+import { withoutEchoes } from '../../lib/tensor/signals';
 
 afterEach(() => vi.restoreAllMocks());
 
