@@ -117,6 +117,7 @@ export * from './models/backbones/resnet';
 export * from './models/backbones/shufflenet';
 export * from './models/backbones/vgg';
 export * from './models/classifier';
+export * from './models/dense-detector';
 export * from './models/detector';
 export * from './models/efficientdet';
 export * from './models/heads/efficientdet';

@@ -3,26 +3,21 @@
  * repeated weighted fusions, and heads shared by all levels. Details are those of the authors' release (google/automl); the names of the
  * layers are effdet's (rwightman/efficientdet-pytorch).
  */
-import type { AnchorSet } from '../boxes/anchors';
 import { type BoxCoder, efficientDetCoder } from '../boxes/coders';
-import {
-  denseDetections,
-  type DenseDetectionOptions,
-  efficientDetDetectionOptions,
-} from '../boxes/dense-detections';
+import { efficientDetDetectionOptions } from '../boxes/dense-detections';
 import { efficientDetMatching, type MatchOptions } from '../boxes/matching';
 import { type EfficientDetAnchorOptions, efficientDetAnchors } from '../boxes/pyramid-anchors';
-import { denseLoss, type DenseLossOptions, efficientDetLoss } from '../losses/dense';
-import { encodeTargets, type MultiboxTargets, targetTensors } from '../losses/multibox-targets';
-import { type ForwardContext, inference, Module } from '../nn/module';
+import { type DenseLossOptions, efficientDetLoss } from '../losses/dense';
+import { type ForwardContext, Module } from '../nn/module';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
 import type { Backbone, BackboneBuilder } from './backbones/backbone';
-import { decodePredictions } from './decode-predictions';
-import type { Detector } from './detector';
+import { createDenseDetector, type DenseDetector } from './dense-detector';
 import { EfficientDetHead, type EfficientDetHeadOptions } from './heads/efficientdet';
 import { joinLevels } from './heads/join-levels';
+import { priorLogit } from './heads/prior';
 import { GraphNeck, type GraphNeckOptions } from './necks/graph-neck';
+import { levelSizes, tappedChannels } from './necks/taps';
 
 /** What an EfficientDet is made of. */
 export interface EfficientDetConfig extends Omit<GraphNeckOptions, 'inChannels'> {
@@ -60,19 +55,11 @@ export class EfficientDet extends Module {
   constructor(config: EfficientDetConfig, random: Random) {
     super();
     const { classes, headDepth, anchorsPerCell = 9, prior = 0.01 } = config;
-    if (!(prior > 0 && prior < 1)) {
-      throw new RangeError(`EfficientDet: prior is ${prior}; it is a score between 0 and 1, e.g. 0.01`);
-    }
+    const bias = priorLogit('EfficientDet', prior);
     this.config = config;
     this.backbone = config.backbone(random);
-    const { channels } = this.backbone;
-    this.taps = config.taps ?? channels.map((_, stage) => stage).slice(-3);
-    const inChannels = this.taps.map((tap) => {
-      if (tap in channels) return channels[tap];
-      throw new RangeError(
-        `EfficientDet: tap ${tap} is not a stage; the backbone has stages 0 to ${channels.length - 1}`,
-      );
-    });
+    this.taps = config.taps ?? this.backbone.channels.map((_, stage) => stage).slice(-3);
+    const inChannels = tappedChannels('EfficientDet', this.backbone, this.taps);
     this.fpn = new GraphNeck({ ...config, inChannels }, random);
     const shared: Omit<EfficientDetHeadOptions, 'outputs'> = {
       channels: this.fpn.channels,
@@ -81,7 +68,6 @@ export class EfficientDet extends Module {
       norm: config.norm,
       redundantBias: config.redundantBias,
     };
-    const bias = -Math.log((1 - prior) / prior);
     this.class_net = new EfficientDetHead({ ...shared, outputs: anchorsPerCell * classes, bias }, random);
     this.box_net = new EfficientDetHead({ ...shared, outputs: anchorsPerCell * 4 }, random);
   }
@@ -112,12 +98,7 @@ export class EfficientDet extends Module {
 
   /** `[rows, columns]` of every level's map for an input of a size in pixels. */
   mapSizes(size: { readonly width: number; readonly height: number }): [rows: number, columns: number][] {
-    const side = (pixels: number): number[] => {
-      const stages = this.backbone.mapSizes(pixels);
-      return this.fpn.mapSizes(this.taps.map((tap) => stages[tap]));
-    };
-    const columns = side(size.width);
-    return side(size.height).map((rows, level) => [rows, columns[level]]);
+    return levelSizes(size, this.backbone, this.taps, this.fpn);
   }
 }
 
@@ -137,11 +118,7 @@ export interface EfficientDetDetectorOptions extends Pick<
 }
 
 /** An EfficientDet with the anchors its predictions refer to. */
-export interface EfficientDetDetector extends Detector<DenseDetectionOptions> {
-  readonly model: EfficientDet;
-  readonly anchors: AnchorSet;
-  predict(images: tf.Tensor4D): EfficientDetPredictions;
-}
+export type EfficientDetDetector = DenseDetector<EfficientDet, EfficientDetPredictions>;
 
 /**
  * Gives an EfficientDet its anchors, its targets and its loss. The log's parts are `class`, `box` and `positives`; detections are made by
@@ -174,28 +151,13 @@ export function createEfficientDetDetector(
       );
     }
   });
-  const predict = (images: tf.Tensor4D): EfficientDetPredictions => model.forward(images, inference);
-  return {
-    model,
+  return createDenseDetector(model, {
     anchors,
     classes,
     inputSize,
-    targets(groundTruth) {
-      return targetTensors(encodeTargets(groundTruth, anchors, { classes, ...matching, coder }));
-    },
-    loss(images, targets, context) {
-      const { total, classLoss, boxLoss, positives } = denseLoss(
-        model.forward(images, context),
-        targets as MultiboxTargets,
-        options.loss ?? efficientDetLoss,
-      );
-      return { total, parts: { class: classLoss, box: boxLoss, positives } };
-    },
-    predict,
-    async detect(images, detection, run = predict) {
-      return decodePredictions(run(images) as EfficientDetPredictions, (logits, deltas) =>
-        denseDetections(logits, deltas, anchors, { ...efficientDetDetectionOptions, coder, ...detection }),
-      );
-    },
-  };
+    matching,
+    loss: options.loss ?? efficientDetLoss,
+    coder,
+    detection: efficientDetDetectionOptions,
+  });
 }

@@ -2,18 +2,14 @@
  * RetinaNet (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017): a feature pyramid, shared heads on all its levels, and
  * the focal loss in place of mined negatives. Names of layers and the rules of matching and loss are torchvision's.
  */
-import type { AnchorSet } from '../boxes/anchors';
 import { type BoxCoder, retinaNetCoder } from '../boxes/coders';
-import { denseDetections, type DenseDetectionOptions } from '../boxes/dense-detections';
 import { type MatchOptions, retinaNetMatching } from '../boxes/matching';
 import { retinaNetAnchors } from '../boxes/pyramid-anchors';
-import { denseLoss, type DenseLossOptions, retinaNetLoss } from '../losses/dense';
-import { encodeTargets, type MultiboxTargets, targetTensors } from '../losses/multibox-targets';
-import { type ForwardContext, inference, Module } from '../nn/module';
+import { type DenseLossOptions, retinaNetLoss } from '../losses/dense';
+import { type ForwardContext, Module } from '../nn/module';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
-import { decodePredictions } from './decode-predictions';
-import type { Detector } from './detector';
+import { createDenseDetector, type DenseDetector } from './dense-detector';
 import { RetinaNetHead, type RetinaNetHeadOptions, type RetinaNetPredictions } from './heads/retinanet';
 import { BackboneWithFpn, type BackboneWithFpnOptions } from './necks/backbone-with-fpn';
 
@@ -63,11 +59,7 @@ export interface RetinaNetDetectorOptions {
 }
 
 /** A RetinaNet with the anchors its predictions refer to. */
-export interface RetinaNetDetector extends Detector<DenseDetectionOptions> {
-  readonly model: RetinaNet;
-  readonly anchors: AnchorSet;
-  predict(images: tf.Tensor4D): RetinaNetPredictions;
-}
+export type RetinaNetDetector = DenseDetector<RetinaNet, RetinaNetPredictions>;
 
 /**
  * Gives a RetinaNet its anchors, its targets and its loss. The log's parts are `class`, `box` and `positives`.
@@ -94,28 +86,12 @@ export function createRetinaNetDetector(
         `the network predicts ${anchorsPerCell}; give RetinaNet that many anchorsPerCell`,
     );
   }
-  const predict = (images: tf.Tensor4D): RetinaNetPredictions => model.forward(images, inference);
-  return {
-    model,
+  return createDenseDetector(model, {
     anchors,
     classes,
     inputSize,
-    targets(groundTruth) {
-      return targetTensors(encodeTargets(groundTruth, anchors, { classes, ...matching, coder }));
-    },
-    loss(images, targets, context) {
-      const { total, classLoss, boxLoss, positives } = denseLoss(
-        model.forward(images, context),
-        targets as MultiboxTargets,
-        options.loss ?? retinaNetLoss,
-      );
-      return { total, parts: { class: classLoss, box: boxLoss, positives } };
-    },
-    predict,
-    async detect(images, detection, run = predict) {
-      return decodePredictions(run(images) as RetinaNetPredictions, (logits, deltas) =>
-        denseDetections(logits, deltas, anchors, { coder, ...detection }),
-      );
-    },
-  };
+    matching,
+    loss: options.loss ?? retinaNetLoss,
+    coder,
+  });
 }

@@ -10,6 +10,7 @@ import { relu } from '../../tensor/kernels/activations';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import { joinLevels } from './join-levels';
+import { priorLogit } from './prior';
 
 /** Raw predictions for every anchor, levels one after another, in the anchors' order. (A type, so that `tf.tidy` takes it.) */
 export type RetinaNetPredictions = {
@@ -76,17 +77,14 @@ export class RetinaNetClassificationHead extends Module {
   constructor(options: RetinaNetHeadOptions, random: Random) {
     super();
     const { channels, anchorsPerCell, classes, prior = 0.01 } = options;
-    if (!(prior > 0 && prior < 1)) {
-      throw new RangeError(`RetinaNetHead: prior is ${prior}; it is a score between 0 and 1, e.g. 0.01`);
-    }
+    const bias = priorLogit('RetinaNetHead', prior);
     this.conv = tower(options, random);
     this.cls_logits = new Conv2d(
       { inChannels: channels, outChannels: anchorsPerCell * classes, kernel: 3, initializer: normal(0.01) },
       random,
     );
-    const { bias } = this.cls_logits;
-    const start = tf.fill<tf.Rank.R1>([anchorsPerCell * classes], -Math.log((1 - prior) / prior));
-    bias!.assign(start);
+    const start = tf.fill<tf.Rank.R1>([anchorsPerCell * classes], bias);
+    this.cls_logits.bias!.assign(start);
     start.dispose();
   }
 

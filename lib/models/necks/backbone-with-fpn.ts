@@ -4,6 +4,7 @@ import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import type { Backbone, BackboneBuilder } from '../backbones/backbone';
 import { FeaturePyramid, type FeaturePyramidOptions } from './fpn';
+import { levelSizes, tappedChannels } from './taps';
 
 /** Options of `BackboneWithFpn`. */
 export interface BackboneWithFpnOptions extends Omit<FeaturePyramidOptions, 'inChannels'> {
@@ -24,14 +25,8 @@ export class BackboneWithFpn extends Module {
     super();
     const { backbone, taps, ...fpn } = options;
     this.body = backbone(random);
-    const { channels } = this.body;
-    this.taps = taps ?? channels.map((_, stage) => stage);
-    const inChannels = this.taps.map((tap) => {
-      if (tap in channels) return channels[tap];
-      throw new RangeError(
-        `BackboneWithFpn: tap ${tap} is not a stage; the backbone has stages 0 to ${channels.length - 1}`,
-      );
-    });
+    this.taps = taps ?? this.body.channels.map((_, stage) => stage);
+    const inChannels = tappedChannels('BackboneWithFpn', this.body, this.taps);
     this.fpn = new FeaturePyramid({ ...fpn, inChannels }, random);
   }
 
@@ -48,11 +43,6 @@ export class BackboneWithFpn extends Module {
 
   /** `[rows, columns]` of every level's map for an input of a size in pixels. */
   mapSizes(size: { readonly width: number; readonly height: number }): [rows: number, columns: number][] {
-    const side = (pixels: number): number[] => {
-      const stages = this.body.mapSizes(pixels);
-      return this.fpn.mapSizes(this.taps.map((tap) => stages[tap]));
-    };
-    const columns = side(size.width);
-    return side(size.height).map((rows, level) => [rows, columns[level]]);
+    return levelSizes(size, this.body, this.taps, this.fpn);
   }
 }
