@@ -7,7 +7,7 @@ import {
   type DenseDetectionOptions,
   efficientDetDetectionOptions,
 } from '../boxes/dense-detections';
-import { cocoClassNames } from '../data/coco-classes';
+import { cocoCategoryIds, cocoClassNames } from '../data/coco-classes';
 import { letterboxFit } from '../data/transforms/geometric';
 import { normalizations } from '../data/transforms/normalization';
 import { decodePredictions } from '../models/decode-predictions';
@@ -22,7 +22,6 @@ import {
   type EfficientDetPlan,
 } from '../papers/efficientdet/networks';
 import { zeroRandom } from '../tensor/random';
-import { cocoCategoryIds } from '../weights/effdet-classes';
 import type { PublishedNetwork } from './network';
 
 /** The released weights' classes: COCO's category id less 1, of which ten were never annotated. */
@@ -68,9 +67,8 @@ export function efficientDetNetwork(options: EfficientDetNetworkOptions): Publis
         model,
         predict,
         detections(predictions, sizes) {
-          let image = 0;
-          return decodePredictions(predictions as EfficientDetPredictions, (logits, deltas) => {
-            const { width, height } = sizes[image++];
+          return decodePredictions(predictions as EfficientDetPredictions, (logits, deltas, image) => {
+            const { width, height } = sizes[image];
             const { scaleX, scaleY } = letterboxFit({ width, height }, inputSize, inputSize, 'corner');
             const content = { contentWidth: width * scaleX, contentHeight: height * scaleY };
             return denseDetections(logits, deltas, anchors, { ...rules, ...content, width, height });

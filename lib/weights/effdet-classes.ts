@@ -1,11 +1,6 @@
 /** Fewer classes, or in another order, out of an EfficientDet's weights. */
 import type { HostTensor, StateDict } from './host-tensor';
 
-/** The numbers of COCO's 80 categories, which run to 90: ten were never annotated. */
-export const cocoCategoryIds: readonly number[] = Array.from({ length: 90 }, (_, i) => i + 1).filter(
-  (id) => ![12, 26, 29, 30, 45, 66, 68, 69, 71, 83].includes(id),
-);
-
 /**
  * Effdet's weights for some of their classes: the last layer's rows for the others are left out, and what it predicts for those that stay
  * is the same to the bit.
