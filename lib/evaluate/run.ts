@@ -9,13 +9,9 @@ import { evaluateCoco } from '../eval/coco/evaluate';
 import { cocoFigureNames } from '../eval/coco/figures';
 import { toCocoResults } from '../eval/coco/json';
 import type { CocoFigures, CocoResult } from '../eval/coco/types';
-import type { Predictions } from '../models/detector';
 import type { PublishedNumber } from '../papers/published';
 import { backendInfo } from '../tensor/backend';
-import { compile } from '../tensor/compile/compile';
-import { interruptSignal } from '../tensor/interrupt';
-import type { tf } from '../tensor/tf';
-import { batchTensor } from '../train/batch-tensor';
+import { forEachBatch } from '../train/detection-batches';
 import { lockFolder, type RunLock } from '../train/run-lock';
 import { importWeights } from '../weights/import-weights';
 import type { EvaluationData } from './data';
@@ -147,31 +143,25 @@ async function detectIn(
     { ...network.input, batchSize, cacheImages: false },
   );
   const sizes = new Map(examples.map(({ id, width, height }) => [id, { width, height }]));
-  // Building a graph takes about as long as twenty batches save.
-  const compiled =
-    loader.batches >= 32
-      ? compile(({ images }: { images: tf.Tensor4D }) => detector.predict(images))
-      : undefined;
   const images = data.dataset.examples.length;
   const before = images - examples.length;
   let done = before;
   try {
-    for await (const batch of loader.epoch(0)) {
-      interruptSignal()?.throwIfAborted();
-      const pixels = batchTensor(batch);
-      const predictions: Predictions = compiled ? compiled({ images: pixels }) : detector.predict(pixels);
-      pixels.dispose();
-      const found = await detector.detections(
-        predictions,
-        batch.ids.map((id) => sizes.get(id)!),
-      );
-      await file.add(batch.ids.map((id, i) => ({ id, detections: found[i] })));
-      await lock.touch();
-      done += found.length;
-      onProgress?.({ done, before, images });
-    }
+    await forEachBatch(
+      loader,
+      (pixels) => detector.predict(pixels),
+      async (batch, pixels, run) => {
+        const found = await detector.detections(
+          run(pixels),
+          batch.ids.map((id) => sizes.get(id)!),
+        );
+        await file.add(batch.ids.map((id, i) => ({ id, detections: found[i] })));
+        await lock.touch();
+        done += found.length;
+        onProgress?.({ done, before, images });
+      },
+    );
   } finally {
-    compiled?.dispose();
     await loader.close();
   }
 }

@@ -6,11 +6,11 @@ import type { SsdPredictions } from './heads/ssd';
 
 /**
  * Reads both tensors, disposes them, and decodes image by image.
- * @param decode one image's `[A, columns]` logits and `[A, 4]` deltas, views that must not be kept
+ * @param decode one image's `[A, columns]` logits and `[A, 4]` deltas, views that must not be kept, and its place in the batch
  */
 export async function decodePredictions(
   { classLogits, boxDeltas }: SsdPredictions | RetinaNetPredictions,
-  decode: (logits: Float32Array, deltas: Float32Array) => Detection[],
+  decode: (logits: Float32Array, deltas: Float32Array, image: number) => Detection[],
 ): Promise<Detection[][]> {
   const [logits, deltas] = (await Promise.all([classLogits.data(), boxDeltas.data()])) as Float32Array[];
   const [batch, count, columns] = classLogits.shape;
@@ -19,6 +19,7 @@ export async function decodePredictions(
     decode(
       logits.subarray(image * count * columns, (image + 1) * count * columns),
       deltas.subarray(image * count * 4, (image + 1) * count * 4),
+      image,
     ),
   );
 }

@@ -3,10 +3,7 @@ import type { Detection, GroundTruth } from '../boxes/types';
 import type { Loader } from '../data/loader';
 import { unfitBox } from '../data/transforms/geometric';
 import type { DetectionOptions, Detector } from '../models/detector';
-import { compile } from '../tensor/compile/compile';
-import type { tf } from '../tensor/tf';
-import { batchTensor } from './batch-tensor';
-import { interruptSignal } from '../tensor/interrupt';
+import { forEachBatch } from './detection-batches';
 
 /** What a detector found in each image of a data set, beside what is there. */
 export interface DatasetDetections {
@@ -33,21 +30,15 @@ export async function detectAll<Options extends DetectionOptions>(
   options: Options & DetectAllOptions = {} as Options,
 ): Promise<DatasetDetections> {
   const { onProgress } = options;
-  // Building a graph takes about as long as twenty batches save.
-  const compiled =
-    loader.batches >= 32
-      ? compile(({ images }: { images: tf.Tensor4D }) => detector.predict(images))
-      : undefined;
   const started = performance.now();
   const ids: string[] = [];
   const groundTruth: GroundTruth[][] = [];
   const detections: Detection[][] = [];
-  try {
-    for await (const batch of loader.epoch(0)) {
-      interruptSignal()?.throwIfAborted();
-      const images = batchTensor(batch);
-      const found = await detector.detect(images, options, compiled && ((x) => compiled({ images: x })));
-      images.dispose();
+  await forEachBatch(
+    loader,
+    (images) => detector.predict(images),
+    async (batch, images, run) => {
+      const found = await detector.detect(images, options, run);
       batch.ids.forEach((id, i) => {
         const original = <T extends GroundTruth | Detection>(item: T): T => ({
           ...item,
@@ -58,9 +49,7 @@ export async function detectAll<Options extends DetectionOptions>(
         detections.push(found[i].map(original));
       });
       onProgress?.(ids.length);
-    }
-  } finally {
-    compiled?.dispose();
-  }
+    },
+  );
   return { ids, groundTruth, detections, seconds: (performance.now() - started) / 1000 };
 }
