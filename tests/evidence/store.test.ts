@@ -5,7 +5,6 @@ import prettier from 'prettier';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkStudy, fingerprintOf, settingsChanges } from '../../lib/evidence/check-study';
 import { jsonText } from '../../lib/evidence/json-text';
-import type { Provenance } from '../../lib/evidence/provenance';
 import {
   evidenceRun,
   type EvidenceRun,
@@ -15,25 +14,13 @@ import {
   writeRun,
 } from '../../lib/evidence/store';
 import { type Study, type StudyResult, thinnedCurve } from '../../lib/evidence/study';
+import { provenance } from './runs';
 import { study as tiny } from './tiny-study.mjs';
 
 let folder: string;
 beforeEach(async () => void (folder = await fs.mkdtemp(path.join(os.tmpdir(), 'detlab-evidence-'))));
 afterEach(() => fs.rm(folder, { recursive: true, force: true }));
 
-const provenance: Provenance = {
-  commit: '0123456789abcdef',
-  dirty: false,
-  backend: 'cpu 4.22.0',
-  device: 'cpu',
-  threads: 1,
-  processor: 'a processor',
-  node: '20.19.0',
-  detlab: '0.1.0',
-  tfjs: '4.22.0',
-  started: '2026-01-02T03:04:05.678Z',
-  seconds: 12.3456789,
-};
 const result: StudyResult = {
   metrics: { score: 1 / 3, norm: 123456.789 },
   diverged: false,

@@ -4,22 +4,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Sitting } from '../../lib/evidence/provenance';
 import { openWorkFolder, removeWork, type WorkFolder } from '../../lib/evidence/work-folder';
 import { temporaryFolder } from '../notebook/helpers';
+import { provenance } from './runs';
 
 const key = { study: 'tiny', profile: 'default', arm: 'plain', seed: 1 } as const;
 const [now, before] = ['0123456789abcdef', 'fedcba9876543210'];
-const sitting: Sitting = {
-  commit: null,
-  dirty: null,
-  backend: 'cpu 4.22.0',
-  device: 'cpu',
-  threads: 1,
-  processor: 'a processor',
-  node: '20.19.0',
-  detlab: '0.1.0',
-  tfjs: '4.22.0',
-  started: '2026-01-02T03:04:05.678Z',
-  seconds: 0,
-};
+const sitting: Sitting = { ...provenance, commit: null, dirty: null, seconds: 0 };
 
 let root: string;
 beforeEach(() => void (root = temporaryFolder()));

@@ -7,7 +7,6 @@ import {
   createLoader,
   createRandom,
   detectAll,
-  type DetectionDataset,
   EfficientDet,
   EfficientNet,
   endlessly,
@@ -19,35 +18,11 @@ import {
   trainDetector,
   useBackend,
 } from 'detlab';
+import { rectangles } from './rectangles';
 
 beforeAll(async () => {
   await useBackend();
 });
-
-/** Red and blue rectangles on grey; one image without any. */
-function rectangles(count: number): DetectionDataset {
-  const random = createRandom('rectangles');
-  const size = 64;
-  const examples = Array.from({ length: count }, (_, i) => {
-    const data = new Uint8Array(size * size * 3).fill(110);
-    const objects = (i === 0 ? [] : [0, 1]).map((label) => {
-      const [w, h] = [14 + random.integer(14), 14 + random.integer(14)];
-      const [x, y] = [random.integer(size / 2 - w + 1) + (label * size) / 2, random.integer(size - h + 1)];
-      for (let row = y; row < y + h; row++) {
-        for (let column = x; column < x + w; column++) data[(row * size + column) * 3 + 2 * label] = 250;
-      }
-      return { box: [x, y, x + w, y + h] as const, label };
-    });
-    return {
-      id: `r${i}`,
-      width: size,
-      height: size,
-      objects,
-      image: () => Promise.resolve({ width: size, height: size, data }),
-    };
-  });
-  return { name: 'rectangles', classes: ['red', 'blue'], examples };
-}
 
 function build() {
   // 0.99, the published momentum, would leave most of the first values after so few steps
@@ -69,7 +44,7 @@ function build() {
 }
 
 test('learns a handful of images by heart', async () => {
-  const data = rectangles(12);
+  const data = rectangles(12, { size: 64, side: [14, 14] });
   const detector = build();
   const pixels = { size: 64, batchSize: 6, mean: [110, 110, 110], std: [60, 60, 60] } as const;
   const random = new RandomStream(1);

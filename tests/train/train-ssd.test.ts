@@ -5,7 +5,6 @@ import {
   createRandom,
   createSsdDetector,
   detectAll,
-  type DetectionDataset,
   endlessly,
   evaluateVoc,
   gridAnchors,
@@ -15,43 +14,12 @@ import {
   trainSsd,
   useBackend,
 } from 'detlab';
+import { rectangles } from '../models/rectangles';
 
 beforeAll(async () => {
   // The slowest backend that everybody has.
   await useBackend({ backend: 'wasm' });
 });
-
-/** Red and blue rectangles on grey; one image without any. */
-function rectangles(count: number): DetectionDataset {
-  const random = createRandom('rectangles');
-  const examples = Array.from({ length: count }, (_, i) => {
-    const size = 40;
-    const data = new Uint8Array(size * size * 3).fill(110);
-    const objects =
-      i === 0
-        ? []
-        : [0, 1].map((label) => {
-            const [w, h] = [8 + random.integer(9), 8 + random.integer(9)];
-            const [x, y] = [
-              random.integer(size / 2 - w + 1) + (label * size) / 2,
-              random.integer(size - h + 1),
-            ];
-            for (let row = y; row < y + h; row++) {
-              for (let column = x; column < x + w; column++)
-                data[(row * size + column) * 3 + 2 * label] = 250;
-            }
-            return { box: [x, y, x + w, y + h] as const, label };
-          });
-    return {
-      id: `r${i}`,
-      width: size,
-      height: size,
-      objects,
-      image: () => Promise.resolve({ width: size, height: size, data }),
-    };
-  });
-  return { name: 'rectangles', classes: ['red', 'blue'], examples };
-}
 
 const build = () => {
   const model = new Ssd(

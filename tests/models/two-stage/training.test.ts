@@ -7,7 +7,6 @@ import {
   createLoader,
   createRandom,
   detectAll,
-  type DetectionDataset,
   endlessly,
   evaluateVoc,
   FasterRcnn,
@@ -19,35 +18,11 @@ import {
   trainDetector,
   useBackend,
 } from 'detlab';
+import { rectangles } from '../rectangles';
 
 beforeAll(async () => {
   await useBackend();
 });
-
-/** Red and blue rectangles on grey; one image without any. */
-function rectangles(count: number): DetectionDataset {
-  const random = createRandom('rectangles');
-  const size = 40;
-  const examples = Array.from({ length: count }, (_, i) => {
-    const data = new Uint8Array(size * size * 3).fill(110);
-    const objects = (i === 0 ? [] : [0, 1]).map((label) => {
-      const [w, h] = [8 + random.integer(9), 8 + random.integer(9)];
-      const [x, y] = [random.integer(size / 2 - w + 1) + (label * size) / 2, random.integer(size - h + 1)];
-      for (let row = y; row < y + h; row++) {
-        for (let column = x; column < x + w; column++) data[(row * size + column) * 3 + 2 * label] = 250;
-      }
-      return { box: [x, y, x + w, y + h] as const, label };
-    });
-    return {
-      id: `r${i}`,
-      width: size,
-      height: size,
-      objects,
-      image: () => Promise.resolve({ width: size, height: size, data }),
-    };
-  });
-  return { name: 'rectangles', classes: ['red', 'blue'], examples };
-}
 
 function build(cascade?: CascadeOptions) {
   const model = new FasterRcnn(
