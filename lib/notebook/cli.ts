@@ -61,6 +61,10 @@ const commands: Record<string, Command> = {
     help: 'back a paper’s claims with several seeds of every run (npm run evidence -- --help)',
     run: async (words) => (await import('../evidence/command.js')).evidenceCommand(words),
   },
+  pretrain: {
+    help: 'make the shipped pretrained trunks again (npm run pretrain -- --help)',
+    run: async (words) => (await import('../papers/pretrain-command.js')).pretrainCommand(words),
+  },
   bench: {
     help: 'measure the backend (npm run bench -- --help)',
     run: async (words) => (await import('../bench/main.js')).benchCommand(words),

@@ -25,6 +25,8 @@ export interface EfficientDetPlan {
   readonly anchorScale?: number;
   /** Biases before batch norms. Default true, as released. */
   readonly redundantBias?: boolean;
+  /** Of feature network and heads. Default as released, epsilon 1e-3 and momentum 0.99. */
+  readonly norm?: EfficientDetConfig['norm'];
   /** Of all windows. Default `same`, as released. */
   readonly padding?: 'same' | 'symmetric';
 }
@@ -82,7 +84,7 @@ export function effdetPlan(name: 'd0' | 'd1' | 'd2' | 'd3'): EfficientDetPlan {
  */
 export function efficientDetConfig(plan: EfficientDetPlan, classes: number): EfficientDetConfig {
   const { trunk, neck = 'bifpn', maxLevel = 7, padding } = plan;
-  const { channels, cells, headDepth, fusion, redundantBias } = plan;
+  const { channels, cells, headDepth, fusion, redundantBias, norm } = plan;
   return {
     backbone: (random) => new EfficientNet({ ...trunk, padding: padding ?? trunk.padding }, random),
     graph: neckGraphs[neck](3, maxLevel),
@@ -92,6 +94,7 @@ export function efficientDetConfig(plan: EfficientDetPlan, classes: number): Eff
     classes,
     fusion,
     redundantBias,
+    norm,
     padding,
   };
 }

@@ -6,20 +6,17 @@ import { flipHorizontal } from '../../data/transforms/geometric';
 import { photometricDistortion } from '../../data/transforms/photometric';
 import { compose, type Transform } from '../../data/transforms/transform';
 import type { DetectionDataset } from '../../data/types';
-import { evaluateCoco } from '../../eval/coco/evaluate';
-import type { CocoResult } from '../../eval/coco/types';
-import { evaluateVoc, type VocResult } from '../../eval/voc';
 import type { Detector } from '../../models/detector';
 import { Ssd } from '../../models/ssd';
 import { createSsdDetector, type SsdDetector } from '../../models/ssd-detector';
 import { createRandom } from '../../tensor/random';
-import { type DatasetDetections, detectAll } from '../../train/evaluate';
 import { stepSchedule } from '../../train/schedule';
 import type { TrainOptions, TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
 import { scratchDetAnchors } from './anchors';
 import { scratchDetNetwork } from './networks';
-import { type Pretraining, pretrainTrunk } from './pretraining';
+import { type DetectorEvaluation, evaluateDetector } from '../evaluation';
+import { type Pretraining, pretrainTrunk } from '../pretraining';
 import type { ScratchDetArm, ScratchDetRecipe } from './recipes';
 
 /**
@@ -121,36 +118,22 @@ export async function pretrainScratchDet(
     await loadUpstream({ split: 'train', classes, perClass, onProgress }),
     await loadUpstream({ split: 'val', classes, onProgress }),
   ];
-  return pretrainTrunk({ ...training, recipe, trunk: detector.model.backbone, images, validation, seed });
-}
-
-/** What a detector finds in a set, measured. */
-export interface ScratchDetEvaluation {
-  readonly found: DatasetDetections;
-  /** AP at IoU 0.5, by VOC's rule from 2010 on: the whole area under the curve. */
-  readonly voc: VocResult;
-  /** COCO's figures; `small` is up to 1/8 of the image's side, `medium` to 1/4. */
-  readonly coco: CocoResult;
+  return pretrainTrunk({
+    ...training,
+    recipe,
+    experiment: 'scratchdet',
+    trunk: detector.model.backbone,
+    images,
+    validation,
+    seed,
+  });
 }
 
 /** Detects in every image of a set, and compares with its annotations. */
-export async function evaluateScratchDet(
+export function evaluateScratchDet(
   recipe: ScratchDetRecipe,
   detector: Detector,
   images: DetectionDataset,
-): Promise<ScratchDetEvaluation> {
-  const { inputSize: size, batchSize, mean, std } = recipe;
-  const found = await detectAll(detector, createLoader(images, { size, batchSize, mean, std }));
-  const { classes } = images;
-  const side = recipe.sceneSize;
-  const areaRanges = [
-    { name: 'small', from: 0, to: (side / 8) ** 2 },
-    { name: 'medium', from: (side / 8) ** 2, to: (side / 4) ** 2 },
-    { name: 'large', from: (side / 4) ** 2, to: 1e10 },
-  ];
-  return {
-    found,
-    voc: evaluateVoc({ ...found, classes, method: 'all-point' }),
-    coco: evaluateCoco({ ...found, classes, areaRanges }),
-  };
+): Promise<DetectorEvaluation> {
+  return evaluateDetector(recipe, detector, images);
 }

@@ -1,6 +1,7 @@
 /** The recipes of the notebook that reproduces ScratchDet, and of its evidence: one experiment at three sizes. */
 import type { SceneDifficulty } from '../../data/scenes/difficulty';
 import { sceneDifficulties } from '../../data/scenes/difficulty';
+import type { PretrainingRecipe } from '../pretraining';
 import type { ByProfile } from '../profile';
 import type { BatchNormPlacement, ScratchDetExtras, ScratchDetTrunk } from './networks';
 
@@ -59,13 +60,7 @@ export interface ScratchDetRecipe {
   /** Of the SSD paper's augmentation: all of it, or mirroring alone. */
   readonly augmentation: 'ssd' | 'mirror';
   /** The classifier that the pretrained trunk comes from. */
-  readonly pretraining: {
-    readonly classes: number;
-    readonly perClass: number;
-    readonly steps: number;
-    readonly batchSize: number;
-    readonly learningRate: number;
-  };
+  readonly pretraining: PretrainingRecipe['pretraining'];
 }
 
 /** SSD's plan at a sixth of its width. */

@@ -127,6 +127,7 @@ describe('pretraining', () => {
     const tensors = tf.memory().numTensors;
     const { training, accuracy } = await pretrainTrunk({
       recipe,
+      experiment: 'scratchdet',
       trunk: backbone,
       images: pictures(64, 'train'),
       validation: pictures(70, 'val'),
@@ -146,7 +147,14 @@ describe('pretraining', () => {
     const detector = buildScratchDet(recipe, arm, 2, 1);
     const few = pictures(8, 'few');
     await expect(
-      pretrainTrunk({ recipe, trunk: detector.model.backbone, images: few, validation: few, seed: 1 }),
+      pretrainTrunk({
+        recipe,
+        experiment: 'scratchdet',
+        trunk: detector.model.backbone,
+        images: few,
+        validation: few,
+        seed: 1,
+      }),
     ).rejects.toThrow('8 pictures are fewer than a batch of 16');
     detector.model.dispose();
   });

@@ -1,14 +1,33 @@
-/** A trunk that has learnt to classify before it detects: what ScratchDet does without. */
-import type { ClassificationDataset } from '../../data/scenes/upstream';
-import { softmaxCrossEntropy } from '../../losses/softmax-cross-entropy';
-import type { Backbone } from '../../models/backbones/backbone';
-import { Classifier } from '../../models/classifier';
-import { inference } from '../../nn/module';
-import { createRandom } from '../../tensor/random';
-import { tf } from '../../tensor/tf';
-import { stepSchedule } from '../../train/schedule';
-import { train, type TrainOptions, type TrainResult } from '../../train/train';
-import type { ScratchDetRecipe } from './recipes';
+/** A trunk that has learnt to classify before it detects: what most detectors begin with, and ScratchDet does without. */
+import type { ClassificationDataset } from '../data/scenes/upstream';
+import { softmaxCrossEntropy } from '../losses/softmax-cross-entropy';
+import type { Backbone } from '../models/backbones/backbone';
+import { Classifier } from '../models/classifier';
+import { inference } from '../nn/module';
+import { createRandom } from '../tensor/random';
+import { tf } from '../tensor/tf';
+import { stepSchedule } from '../train/schedule';
+import { train, type TrainOptions, type TrainResult } from '../train/train';
+
+/** What fixes a classifier's training, beside its data. */
+export interface PretrainingRecipe {
+  /** How many of the upstream set's classes, and training pictures of each. */
+  readonly pretraining: {
+    readonly classes: number;
+    readonly perClass: number;
+    readonly steps: number;
+    readonly batchSize: number;
+    /** Drops to a tenth after four fifths of the steps. */
+    readonly learningRate: number;
+  };
+  /** Colour that is subtracted, RGB from 0 to 255, and what the rest is divided by. */
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly warmupSteps: number;
+  readonly compile: boolean;
+}
 
 /** A batch of pictures with one label each. */
 interface LabelledBatch {
@@ -23,10 +42,9 @@ export interface PretrainOptions extends Pick<
   TrainOptions<LabelledBatch, Record<string, tf.Tensor>>,
   'onStep' | 'checkpoint' | 'onNotice'
 > {
-  readonly recipe: Pick<
-    ScratchDetRecipe,
-    'pretraining' | 'mean' | 'std' | 'momentum' | 'weightDecay' | 'warmupSteps' | 'compile'
-  >;
+  readonly recipe: PretrainingRecipe;
+  /** Names the stream of random numbers that the classifier's last layer is drawn from: the experiment. */
+  readonly experiment: string;
   /** Trained in place. */
   readonly trunk: Backbone;
   readonly images: ClassificationDataset;
@@ -44,9 +62,9 @@ export interface Pretraining {
 
 /** Trains the trunk as a classifier: average pooling and one linear layer behind its last map, which are dropped afterwards. */
 export async function pretrainTrunk(options: PretrainOptions): Promise<Pretraining> {
-  const { recipe, trunk, images, validation, seed, onStep, checkpoint, onNotice } = options;
+  const { recipe, experiment, trunk, images, validation, seed, onStep, checkpoint, onNotice } = options;
   const { steps, batchSize, learningRate } = recipe.pretraining;
-  const random = createRandom(`scratchdet/classifier/${seed}`);
+  const random = createRandom(`${experiment}/classifier/${seed}`);
   const model = new Classifier(trunk, { classes: images.classes.length }, random);
   const training = await train({
     model,
@@ -80,7 +98,7 @@ export async function pretrainTrunk(options: PretrainOptions): Promise<Pretraini
 /** Shuffled by seed and epoch, mirrored half of the time. */
 async function* batches(
   { images, labels, size }: ClassificationDataset,
-  recipe: Pick<ScratchDetRecipe, 'mean' | 'std'>,
+  recipe: Pick<PretrainingRecipe, 'mean' | 'std'>,
   batchSize: number,
   seed: number,
   from: number,
@@ -112,7 +130,7 @@ function normalise(
   images: Uint8Array,
   picture: number,
   size: number,
-  { mean, std }: Pick<ScratchDetRecipe, 'mean' | 'std'>,
+  { mean, std }: Pick<PretrainingRecipe, 'mean' | 'std'>,
   mirror: boolean,
   to: Float32Array,
   at: number,
@@ -130,7 +148,7 @@ function normalise(
 function classify(
   model: Classifier,
   { images, labels, size }: ClassificationDataset,
-  recipe: Pick<ScratchDetRecipe, 'mean' | 'std'>,
+  recipe: Pick<PretrainingRecipe, 'mean' | 'std'>,
 ): number {
   const many = 64;
   let right = 0;

@@ -1,0 +1,253 @@
+/** EfficientDet's claims as a study: each comparison run with several seeds. */
+import path from 'node:path';
+import type {
+  Claim,
+  ClaimComparison,
+  Study,
+  StudyArm,
+  StudyContext,
+  StudyResult,
+  StudyRow,
+} from '../../evidence/study';
+import { type FusionWeight, fusionWeights } from '../../models/necks/fusion-weights';
+import type { StepLog } from '../../train/training-log';
+import { formatPublished, type PublishedNumber } from '../published';
+import { efficientDetCosts } from './costs';
+import { openEfficientDetData } from './data';
+import {
+  buildEfficientDet,
+  efficientDetArmPlan,
+  efficientDetLoader,
+  efficientDetSteps,
+  evaluateEfficientDet,
+  trainEfficientDet,
+} from './experiment';
+import { timeFusion } from './fusion-time';
+import { efficientDetFusions, efficientDetJitters, efficientDetNecks, efficientDetSwaps } from './published';
+import {
+  type EfficientDetArm,
+  efficientDetArms,
+  efficientDetRecipes,
+  type EfficientDetRecipe,
+} from './recipes';
+
+/** Raise it when the code begins to compute something else from the same recipe. */
+const version = 1;
+
+async function run(
+  recipe: EfficientDetRecipe,
+  images: string | undefined,
+  { settings: arm }: StudyArm<EfficientDetArm>,
+  { seed, folder, onProgress, onNotice }: StudyContext,
+): Promise<StudyResult> {
+  const data = await openEfficientDetData(recipe, { folder: images });
+  const classes = data.train.classes.length;
+  const detector = await buildEfficientDet(recipe, arm, classes, seed);
+  const steps = efficientDetSteps(recipe, arm);
+  const evaluate = (set: typeof data.test) => evaluateEfficientDet(recipe, arm, detector, set);
+  try {
+    const training = await trainEfficientDet({
+      recipe,
+      arm,
+      detector,
+      batches: efficientDetLoader(recipe, arm, data.train, seed),
+      checkpoint: `${folder}/detector`,
+      onStep: (log) => {
+        onProgress({ step: log.step + 1, steps, note: `loss ${log.loss.toFixed(2)}` });
+      },
+      onNotice,
+    });
+    const diverged = training.divergedAt !== undefined;
+    const test = await evaluate(data.test);
+    const unseen = data.unseen && (await evaluate(data.unseen));
+    const lastLosses = diverged ? [] : training.logs.slice(-Math.ceil(steps / 5)).map(({ loss }) => loss);
+    const curve = (value: (log: StepLog) => number) =>
+      training.logs.map((log) => ({ step: log.step + 1, value: finite(value(log)) }));
+    const cost =
+      arm.trunk === 'efficientnet' ? efficientDetCosts(efficientDetArmPlan(recipe, arm), classes) : undefined;
+    return {
+      diverged,
+      metrics: {
+        map: finite(100 * test.voc.map),
+        ap: finite(100 * test.coco.ap),
+        mapUnseen: finite(100 * (unseen?.voc.map ?? NaN)),
+        lastLoss: finite(lastLosses.reduce((sum, loss) => sum + loss, 0) / lastLosses.length),
+        neckMultiplyAdds: finite((cost?.neck.multiplyAdds ?? NaN) / 1e6),
+        multiplyAdds: finite((cost?.total.multiplyAdds ?? NaN) / 1e6),
+        fusionTime: finite(arm.fusion === 'sum' ? NaN : await timeFusion(arm.fusion)),
+        secondsPerStep: finite(training.seconds / steps),
+      },
+      curves: {
+        loss: curve(({ loss }) => loss),
+      },
+      tables: {
+        bySize: test.coco.bySize.map(({ name, objects, ap50 }) => ({
+          size: name,
+          objects,
+          ap50: finite(100 * ap50),
+        })),
+        byClass: test.voc.perClass.map(({ name, ap }) => ({ class: name, ap: finite(100 * ap) })),
+        fusionWeights: shareRow(await fusionWeights(detector.model.fpn)),
+      },
+    };
+  } finally {
+    detector.model.dispose();
+  }
+}
+
+/** The smallest and the largest share that an input has, and by how much the shares of a node miss a sum of 1 at most. */
+function shareRow(weights: readonly FusionWeight[]): StudyRow[] {
+  if (weights.length === 0) return [];
+  const sums = new Map<string, number>();
+  for (const { cell, node, share } of weights) {
+    const key = `${cell} ${node}`;
+    sums.set(key, (sums.get(key) ?? 0) + share);
+  }
+  const shares = weights.map(({ share }) => share);
+  return [
+    {
+      smallest: Math.min(...shares),
+      largest: Math.max(...shares),
+      missing: Math.max(...[...sums.values()].map((sum) => Math.abs(1 - sum))),
+    },
+  ];
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function higher(metric: string, arm: string, than: string, least: number): ClaimComparison {
+  return { kind: 'difference', metric, arm, than, direction: 'higher', least };
+}
+
+function lower(metric: string, arm: string, than: string, least: number): ClaimComparison {
+  return { kind: 'difference', metric, arm, than, direction: 'lower', least };
+}
+
+function equal(metric: string, arm: string, than: string, margin: number): ClaimComparison {
+  return { kind: 'equality', metric, arm, than, margin };
+}
+
+function step(from: PublishedNumber, to: PublishedNumber, digits: number = 1): string {
+  return `${formatPublished(from, digits)} → ${formatPublished(to, digits)} AP`;
+}
+
+function claims(): Claim[] {
+  const neck = (name: string, weighted = false) =>
+    efficientDetNecks.find((row) => row.neck === name && row.weighted === weighted)!;
+  const bifpn = neck('bifpn', true);
+  const [resNet, efficientNet] = efficientDetSwaps;
+  const [, mild, , wide] = efficientDetJitters;
+  const speedUps = efficientDetFusions.map(({ speedUp }) => formatPublished(speedUp, 2)).join(', ');
+  return [
+    {
+      name: 'top-down',
+      text: 'BiFPN finds more than the repeated top-down FPN.',
+      paper: step(neck('top-down-fpn').ap, bifpn.ap, 2),
+      comparisons: [higher('map', 'bifpn', 'top-down-fpn', 2)],
+    },
+    {
+      name: 'panet',
+      text: 'BiFPN without weights finds as much as repeated FPN+PANet, with fewer multiply-adds.',
+      paper:
+        `${step(neck('panet').ap, neck('bifpn').ap, 2)}, ` +
+        `${formatPublished(neck('panet').multiplyAdds)} → ${formatPublished(neck('bifpn').multiplyAdds, 2)} of its cost`,
+      comparisons: [
+        equal('map', 'bifpn-sum', 'panet', 4),
+        lower('neckMultiplyAdds', 'bifpn-sum', 'panet', 0.001),
+      ],
+    },
+    {
+      name: 'weights',
+      text: 'Weighted fusion finds more than the plain sum.',
+      paper: step(neck('bifpn').ap, bifpn.ap, 2),
+      comparisons: [higher('map', 'bifpn', 'bifpn-sum', 1)],
+    },
+    {
+      name: 'searched',
+      text: 'BiFPN finds more than NAS-FPN and than the fully connected FPN.',
+      paper: `${formatPublished(neck('nas-fpn').ap, 2)} and ${step(neck('fully-connected-fpn').ap, bifpn.ap, 2)}`,
+      comparisons: [higher('map', 'bifpn', 'nas-fpn', 1), higher('map', 'bifpn', 'fully-connected-fpn', 1)],
+    },
+    {
+      name: 'fusion',
+      text: 'Fast normalised fusion finds as much as softmax.',
+      paper: efficientDetFusions.map(({ softmaxAp, fastAp }) => step(softmaxAp, fastAp, 2)).join('; '),
+      comparisons: [equal('map', 'bifpn', 'bifpn-softmax', 4)],
+    },
+    {
+      name: 'fusion-time',
+      text: 'Fast normalised fusion takes less time than softmax.',
+      paper: `${speedUps} times as fast on a GPU`,
+      comparisons: [lower('fusionTime', 'bifpn', 'bifpn-softmax', 0.05)],
+    },
+    {
+      name: 'trunk',
+      text: 'An EfficientNet in the place of a ResNet finds more, under the same top-down FPN.',
+      paper: step(resNet.ap, efficientNet.ap),
+      comparisons: [higher('map', 'top-down-fpn', 'resnet-top-down-fpn', 2)],
+    },
+    {
+      name: 'joint',
+      text: 'At equal multiply-adds, scaling all dimensions together finds more than scaling any one alone.',
+      paper: 'a figure, no number',
+      comparisons: ['resolution', 'channels', 'cells', 'head'].map((one) =>
+        higher('map', 'scale-joint', `scale-${one}`, 1),
+      ),
+    },
+    {
+      name: 'jitter-short',
+      text: 'In short training, wide scale jitter is worse than mild.',
+      paper: step(mild.ap30, wide.ap30),
+      comparisons: [lower('map', 'jitter-wide', 'jitter-mild', 1)],
+    },
+    {
+      name: 'jitter-long',
+      text: 'In long training, wide scale jitter is better than mild.',
+      paper: step(mild.ap300, wide.ap300),
+      comparisons: [higher('map', 'jitter-wide-long', 'jitter-mild-long', 1)],
+    },
+    {
+      name: 'schedule',
+      text: 'Training for longer finds more.',
+      paper: `${step(wide.ap30, wide.ap300)} from 30 to 300 epochs`,
+      comparisons: [higher('map', 'bifpn-long', 'bifpn', 2)],
+    },
+  ];
+}
+
+const title = 'EfficientDet: feature networks, fusion, scaling, trunks and scale jitter';
+
+/** EfficientDet's comparisons, for `npm run evidence -- efficientdet`. */
+export const efficientDetStudy: Study<EfficientDetArm> = {
+  name: 'efficientdet',
+  title,
+  profiles: ['quick', 'default', 'paper'],
+  metrics: {
+    map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
+    ap: { title: 'AP, IoU 0.5 to 0.95 (%)', diverged: 0, digits: 1 },
+    mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
+    lastLoss: { title: 'Loss over the last fifth', digits: 2 },
+    multiplyAdds: { title: 'Multiply-adds (millions)', digits: 2 },
+    neckMultiplyAdds: { title: 'Multiply-adds of the feature network (millions)', digits: 2 },
+    fusionTime: { title: 'Time of a fusion, in plain sums', digits: 2 },
+    secondsPerStep: { title: 'Seconds a step', digits: 3 },
+  },
+  arms: (profile) =>
+    efficientDetArms(efficientDetRecipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
+  settings: (profile) => ({ version, recipe: efficientDetRecipes[profile] }),
+  claims: () => claims(),
+  run: (arm, context) => run(efficientDetRecipes[context.profile], undefined, arm, context),
+  onData(folder) {
+    const data = path.basename(path.resolve(folder));
+    return Promise.resolve({
+      ...efficientDetStudy,
+      name: `efficientdet-on-${data.replace(/[^\w.-]/g, '-')}`,
+      title: `${title}; on ${data}`,
+      settings: (profile) => ({ version, recipe: efficientDetRecipes[profile], data }),
+      run: (arm, context) => run(efficientDetRecipes[context.profile], folder, arm, context),
+      onData: undefined,
+    });
+  },
+};
