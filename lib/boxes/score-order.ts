@@ -65,7 +65,10 @@ function descending(score: number): number {
   return bits & 0x80000000 ? bits : ~(bits | 0x80000000) >>> 0;
 }
 
-/** A score that at least `wanted` of those that pass reach, and not many more: it is found by counting them by their upper 16 bits. */
+/**
+ * A score that at least `wanted` of those that pass reach, and not many more: it is found by counting them by their upper 16 bits, and
+ * those of the last such bin by their lower ones where it is full (an untrained network scores everything alike).
+ */
 function lowerBound(
   scores: Float32Array,
   offset: number,
@@ -74,14 +77,25 @@ function lowerBound(
   passes: (score: number) => boolean,
   wanted: number,
 ): number {
-  const counts = new Uint32Array(65_536);
+  const upper = new Uint32Array(65_536);
   for (let i = 0, at = offset; i < count; i++, at += stride) {
-    if (passes(scores[at])) counts[descending(scores[at]) >>> 16]++;
+    if (passes(scores[at])) upper[descending(scores[at]) >>> 16]++;
   }
-  let last = 0;
-  for (let reached = counts[0]; reached < wanted; reached += counts[++last]);
-  // The lowest score of that bin; below -Infinity there is only NaN.
-  const bits = ((last << 16) | 0xffff) >>> 0;
+  let bin = 0;
+  let above = 0;
+  while (above + upper[bin] < wanted) above += upper[bin++];
+  let low = 0xffff;
+  if (upper[bin] > 2 * wanted) {
+    const lower = new Uint32Array(65_536);
+    for (let i = 0, at = offset; i < count; i++, at += stride) {
+      const key = descending(scores[at]);
+      if (key >>> 16 === bin && passes(scores[at])) lower[key & 0xffff]++;
+    }
+    low = 0;
+    for (let reached = above + lower[0]; reached < wanted; reached += lower[++low]);
+  }
+  // The lowest score of the bin, or of what is wanted of it; below -Infinity there is only NaN.
+  const bits = ((bin << 16) | low) >>> 0;
   intBits[0] = bits & 0x80000000 ? bits : ~bits & 0x7fffffff;
   return Number.isNaN(floatBits[0]) ? -Infinity : floatBits[0];
 }

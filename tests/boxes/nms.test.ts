@@ -267,6 +267,7 @@ describe('score order', () => {
   test.each<[string, (random: Random) => number]>([
     ['of any size', (random) => random.normal() * 10 ** random.uniform(-40, 38)],
     ['near each other', (random) => 1 + random.next() / 1000],
+    ['of an untrained network', (random) => -4.5952 + random.next() / 5000],
     ['all equal', () => -0.5],
     ['few kinds', (random) => random.pick([-Infinity, -1, -0, 0, 1e-45, -1e-45, 3, Infinity, NaN])],
     ['mostly the lowest', (random) => (random.next() < 0.9999 ? -Infinity : NaN)],
