@@ -81,7 +81,6 @@ export function scalingTable(
       'in the paper (G)': formatPublished(published.multiplyAdds, decimals(published.multiplyAdds)),
       anchors: formatCount(anchors),
       'AP test-dev': formatPublished(published.ap),
-      'AP val2017': formatPublished(published.validationAp),
     })),
     {
       ...options,
@@ -94,7 +93,6 @@ export function scalingTable(
           'in the paper (G)',
           'anchors',
           'AP test-dev',
-          'AP val2017',
         ].map((column) => [column, 'right' as const]),
       ),
     },

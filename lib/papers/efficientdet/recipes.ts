@@ -190,12 +190,16 @@ export interface EfficientDetStudies {
   readonly jitter: readonly EfficientDetArm[];
 }
 
+/** What of a recipe its arms hang on. */
+export type EfficientDetStudyParts = Pick<EfficientDetRecipe, 'plan' | 'scales' | 'jitter' | 'sgdRate'>;
+
 /** The arms of a recipe, study by study. */
 export function efficientDetStudies({
+  plan,
   scales,
   jitter,
   sgdRate,
-}: Pick<EfficientDetRecipe, 'scales' | 'jitter' | 'sgdRate'>): EfficientDetStudies {
+}: EfficientDetStudyParts): EfficientDetStudies {
   const base: EfficientDetArm = {
     name: 'bifpn',
     trunk: 'efficientnet',
@@ -215,7 +219,8 @@ export function efficientDetStudies({
   }));
   return {
     neck: [
-      topDown,
+      // The paper repeats it until it costs what FPN+PANet does, which is twice as often.
+      { ...topDown, name: 'top-down-fpn-repeated', size: { cells: 2 * plan.cells } },
       neck('panet'),
       neck('nas-fpn'),
       neck('fully-connected-fpn'),
@@ -242,9 +247,7 @@ export function efficientDetStudies({
 }
 
 /** Every arm of a recipe once. */
-export function efficientDetArms(
-  recipe: Pick<EfficientDetRecipe, 'scales' | 'jitter' | 'sgdRate'>,
-): EfficientDetArm[] {
+export function efficientDetArms(recipe: EfficientDetStudyParts): EfficientDetArm[] {
   const { neck, fusion, swap, scaling, optimizer, jitter } = efficientDetStudies(recipe);
   const all = [...neck, ...fusion, ...swap, ...scaling, ...optimizer, ...jitter];
   return [...new Map(all.map((arm) => [arm.name, arm])).values()];

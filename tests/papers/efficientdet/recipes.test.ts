@@ -74,6 +74,14 @@ describe('the recipes', () => {
     for (const cost of scaled) expect(cost / baseline).toBeGreaterThan(1.4);
   });
 
+  test('the top-down FPN, repeated twice as often, costs what FPN+PANet does', () => {
+    const recipe = efficientDetRecipes.default;
+    const [topDown, paNet] = efficientDetStudies(recipe).neck.map(
+      (arm) => efficientDetCosts(efficientDetArmPlan(recipe, arm), 3).neck,
+    );
+    expect(topDown).toEqual(paNet);
+  });
+
   test('the published size is D0, trained as published', () => {
     const { plan, steps, learningRate, warmupSteps, batchSize, averageDecay } = efficientDetRecipes.paper;
     expect(plan).toBe(efficientDets.d0);
@@ -98,7 +106,8 @@ describe('the recipes', () => {
       );
     expect(differences(fusion[0])).toEqual(['fusion']);
     for (const arm of scaling.slice(1)) expect(differences(arm)).toEqual(['size']);
-    for (const arm of neck.slice(0, -2)) expect(differences(arm)).toEqual(['neck', 'fusion']);
+    expect(differences(neck[0])).toEqual(['neck', 'fusion', 'size']);
+    for (const arm of neck.slice(1, -2)) expect(differences(arm)).toEqual(['neck', 'fusion']);
     expect(differences(swap[0])).toEqual(['trunk', 'neck', 'fusion']);
     expect(new Set(jitter.flatMap(differences))).toEqual(new Set(['jitter', 'length']));
   });
