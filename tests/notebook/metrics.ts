@@ -61,4 +61,56 @@ export const metricChecks: Readonly<Record<string, (notebook: NotebookDocument) 
     expect(claims.length).toBeGreaterThanOrEqual(6);
     for (const { verdict } of claims) expect(verdict).toMatch(/^(shown|not shown|contradicted)/);
   },
+  '02-efficientdet'(notebook) {
+    const counted = tableOf(notebook, 'The published networks, 90 classes');
+    // Arithmetic: not a digit may differ.
+    expect(
+      counted.map((row) => [row.network, row.parameters, row['multiply-adds (G)'], row.anchors]),
+    ).toEqual([
+      ['D0', '3,880,067', '2.492', '49,104'],
+      ['D1', '6,625,898', '6.003', '76,725'],
+      ['D2', '8,097,039', '10.832', '110,484'],
+      ['D3', '12,032,296', '24.569', '150,381'],
+      ['D4', '20,723,675', '54.584', '196,416'],
+      ['D5', '33,653,315', '134.134', '306,900'],
+      ['D6', '51,871,782', '224.121', '306,900'],
+      ['D7', '51,871,782', '322.732', '441,936'],
+      ['D7x', '77,147,166', '407.628', '442,260'],
+    ]);
+    const necks = tableOf(notebook, 'As multiples of repeated FPN+PANet');
+    expect(necks.map((row) => row['multiply-adds'])).toEqual([
+      '1.00',
+      '1.00',
+      '0.71',
+      '1.19',
+      '0.66',
+      '0.66',
+    ]);
+
+    const trained = tableOf(notebook, 'One seed, ');
+    expect(trained).toHaveLength(6);
+    // A detector that has barely begun: more than this would mean that it has seen the test images.
+    for (const row of trained) expect(Number(row['mAP here'])).toBeLessThan(30);
+
+    const fusions = tableOf(notebook, 'Three maps of D0');
+    expect(fusions.map(({ fusion }) => fusion)).toEqual(['fast', 'softmax']);
+    for (const [i, row] of fusions.entries()) {
+      const [least, greatest] = row['sums of a node'].split(' to ').map(Number);
+      // Softmax sums to 1; fast fusion misses it by epsilon over the weights' sum, which is two or three at the start.
+      expect(least).toBeGreaterThan(i === 0 ? 0.9998 : 0.99998);
+      expect(greatest).toBeLessThan(i === 0 ? 1 : 1.00002);
+      // From a third and a half, a few steps lead nowhere far.
+      expect(Number(row['smallest share'])).toBeGreaterThan(0.2);
+      expect(Number(row['largest share'])).toBeLessThan(0.7);
+      // The plain sum does strictly less.
+      expect(Number(row['time, in plain sums'])).toBeGreaterThan(1);
+    }
+
+    const stages = tableOf(notebook, 'D0, one image');
+    expect(stages.map((row) => row['share of them'])).toEqual(['76 %', '5 %', '18 %', '']);
+
+    const claims = tableOf(notebook, 'Claims, from the paper to this page');
+    expect(claims.length).toBeGreaterThanOrEqual(11);
+    for (const { verdict } of claims) expect(verdict).toMatch(/^(shown|not shown|contradicted)/);
+  },
 };
