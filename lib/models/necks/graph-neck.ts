@@ -76,7 +76,7 @@ export class GraphNeck extends Module {
   private readonly trunkLevels: number;
   private readonly extraLevels: number[];
 
-  /** @throws RangeError for a graph that cannot be run, more maps than it has levels, or no cells. */
+  /** @throws RangeError for a graph that cannot be run, more maps than it has levels, an output that is the trunk's map, or no cells. */
   constructor(options: GraphNeckOptions, random: Random) {
     super();
     const { inChannels, channels, cells, graph = biFpn(), fusion = 'fast' } = options;
@@ -91,6 +91,16 @@ export class GraphNeck extends Module {
     if (!(Number.isInteger(cells) && cells > 0)) {
       throw new RangeError(`GraphNeck: cells is ${cells}; give a whole number from 1`);
     }
+    const inputs = [...neckMaps(graph).keys()].slice(0, inChannels.length);
+    graph.outputs.forEach((name) => {
+      const width = inChannels[inputs.indexOf(name)] ?? channels;
+      if (width === channels) return;
+      const level = neckMaps(graph).get(name)!;
+      throw new RangeError(
+        `GraphNeck: the output "${name}" of "${graph.name}" is the trunk's map, of ${width} channels instead of ${channels}; ` +
+          `give it a node: { name: '${name} out', level: ${level}, inputs: ['${name}'] }`,
+      );
+    });
     this.graph = graph;
     this.channels = channels;
     this.fusion = fusion;

@@ -268,6 +268,10 @@ describe('GraphNeck', () => {
     expect(() => make({ graph })).toThrow('0 outputs for 5 levels');
     expect(() => make({ inChannels: [1, 2, 3, 4, 5, 6] })).toThrow('6 maps for the levels 3 to 7');
     expect(() => make({ cells: 0 })).toThrow('cells is 0');
+    const passed = { ...neckGraphs.bifpn(3, 7), outputs: ['P3', 'P4 out', 'P5 out', 'P6 out', 'P7 out'] };
+    expect(() => make({ graph: passed })).toThrow(
+      `the output "P3" of "BiFPN" is the trunk's map, of 3 channels instead of 4; give it a node: { name: 'P3 out', level: 3, inputs: ['P3'] }`,
+    );
     const neck = make({});
     tf.tidy(() => {
       expect(() => neck.forward(inputs().slice(1), inference)).toThrow('2 maps for a network that takes 3');
