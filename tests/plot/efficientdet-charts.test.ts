@@ -59,7 +59,6 @@ describe('the scaling', () => {
       '2.54',
       '49,104',
       '34.6',
-      '34.3',
     ]);
     expect(cells(lines[9])[5]).toBe('130');
     expect(cells(lines[12])).toEqual([
@@ -71,7 +70,6 @@ describe('the scaling', () => {
       '410',
       '442,260',
       '55.1',
-      '54.4',
     ]);
   });
 
