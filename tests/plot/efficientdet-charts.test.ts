@@ -50,16 +50,7 @@ describe('the scaling', () => {
         .split('|')
         .slice(1, -1)
         .map((cell) => cell.trim());
-    expect(cells(lines[4])).toEqual([
-      'D0',
-      '512',
-      '3,880,067',
-      '3.9',
-      '2.492',
-      '2.54',
-      '49,104',
-      '34.6',
-    ]);
+    expect(cells(lines[4])).toEqual(['D0', '512', '3,880,067', '3.9', '2.492', '2.54', '49,104', '34.6']);
     expect(cells(lines[9])[5]).toBe('130');
     expect(cells(lines[12])).toEqual([
       'D7x',
