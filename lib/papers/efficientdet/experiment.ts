@@ -10,7 +10,6 @@ import {
   EfficientDet,
   type EfficientDetDetector,
 } from '../../models/efficientdet';
-import type { Module } from '../../nn/module';
 import { createRandom } from '../../tensor/random';
 import { AdamW } from '../../train/adamw';
 import { cosineSchedule } from '../../train/schedule';
@@ -73,7 +72,7 @@ export interface TrainEfficientDetOptions extends Pick<
   readonly recipe: EfficientDetRecipe;
   readonly arm: EfficientDetArm;
   /** Trained in place: `buildEfficientDet`'s, or one of your own with other parts or another loss. */
-  readonly detector: Detector & { readonly model: Module };
+  readonly detector: Detector;
   /** `efficientDetLoader`'s. */
   readonly batches: Loader;
 }

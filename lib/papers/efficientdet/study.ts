@@ -1,17 +1,9 @@
 /** EfficientDet's claims as a study: each comparison run with several seeds. */
-import path from 'node:path';
-import type {
-  Claim,
-  ClaimComparison,
-  Study,
-  StudyArm,
-  StudyContext,
-  StudyResult,
-  StudyRow,
-} from '../../evidence/study';
+import { equal, finite, higher, lower } from '../../evidence/comparisons';
+import type { Claim, Study, StudyArm, StudyContext, StudyResult, StudyRow } from '../../evidence/study';
 import { type FusionWeight, fusionWeights } from '../../models/necks/fusion-weights';
-import type { StepLog } from '../../train/training-log';
 import { formatPublished, type PublishedNumber } from '../published';
+import { detectionTables, lastLoss, stepCurve, studyOnFolder } from '../study-parts';
 import { efficientDetCosts } from './costs';
 import { openEfficientDetData } from './data';
 import {
@@ -60,9 +52,6 @@ async function run(
     const diverged = training.divergedAt !== undefined;
     const test = await evaluate(data.test);
     const unseen = data.unseen && (await evaluate(data.unseen));
-    const lastLosses = diverged ? [] : training.logs.slice(-Math.ceil(steps / 5)).map(({ loss }) => loss);
-    const curve = (value: (log: StepLog) => number) =>
-      training.logs.map((log) => ({ step: log.step + 1, value: finite(value(log)) }));
     const cost =
       arm.trunk === 'efficientnet' ? efficientDetCosts(efficientDetArmPlan(recipe, arm), classes) : undefined;
     return {
@@ -71,22 +60,17 @@ async function run(
         map: finite(100 * test.voc.map),
         ap: finite(100 * test.coco.ap),
         mapUnseen: finite(100 * (unseen?.voc.map ?? NaN)),
-        lastLoss: finite(lastLosses.reduce((sum, loss) => sum + loss, 0) / lastLosses.length),
+        lastLoss: lastLoss(training.logs, steps, diverged),
         neckMultiplyAdds: finite((cost?.neck.multiplyAdds ?? NaN) / 1e6),
         multiplyAdds: finite((cost?.total.multiplyAdds ?? NaN) / 1e6),
         fusionTime: finite(arm.fusion === 'sum' ? NaN : await timeFusion(arm.fusion)),
         secondsPerStep: finite(training.seconds / steps),
       },
       curves: {
-        loss: curve(({ loss }) => loss),
+        loss: stepCurve(training.logs, ({ loss }) => loss),
       },
       tables: {
-        bySize: test.coco.bySize.map(({ name, objects, ap50 }) => ({
-          size: name,
-          objects,
-          ap50: finite(100 * ap50),
-        })),
-        byClass: test.voc.perClass.map(({ name, ap }) => ({ class: name, ap: finite(100 * ap) })),
+        ...detectionTables(test),
         fusionWeights: shareRow(await fusionWeights(detector.model.fpn)),
       },
     };
@@ -111,22 +95,6 @@ function shareRow(weights: readonly FusionWeight[]): StudyRow[] {
       missing: Math.max(...[...sums.values()].map((sum) => Math.abs(1 - sum))),
     },
   ];
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}
-
-function higher(metric: string, arm: string, than: string, least: number): ClaimComparison {
-  return { kind: 'difference', metric, arm, than, direction: 'higher', least };
-}
-
-function lower(metric: string, arm: string, than: string, least: number): ClaimComparison {
-  return { kind: 'difference', metric, arm, than, direction: 'lower', least };
-}
-
-function equal(metric: string, arm: string, than: string, margin: number): ClaimComparison {
-  return { kind: 'equality', metric, arm, than, margin };
 }
 
 function step(from: PublishedNumber, to: PublishedNumber, digits: number = 1): string {
@@ -245,15 +213,10 @@ export const efficientDetStudy: Study<EfficientDetArm> = {
   settings: (profile) => ({ version, recipe: efficientDetRecipes[profile] }),
   claims: () => claims(),
   run: (arm, context) => run(efficientDetRecipes[context.profile], undefined, arm, context),
-  onData(folder) {
-    const data = path.basename(path.resolve(folder));
-    return Promise.resolve({
-      ...efficientDetStudy,
-      name: `efficientdet-on-${data.replace(/[^\w.-]/g, '-')}`,
-      title: `${title}; on ${data}`,
-      settings: (profile) => ({ version, recipe: efficientDetRecipes[profile], data }),
-      run: (arm, context) => run(efficientDetRecipes[context.profile], folder, arm, context),
-      onData: undefined,
-    });
-  },
+  onData: (folder) =>
+    Promise.resolve(
+      studyOnFolder(efficientDetStudy, folder, {
+        run: (arm, context) => run(efficientDetRecipes[context.profile], folder, arm, context),
+      }),
+    ),
 };

@@ -15,7 +15,6 @@ import type { TrainOptions, TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
 import { scratchDetAnchors } from './anchors';
 import { scratchDetNetwork } from './networks';
-import { type DetectorEvaluation, evaluateDetector } from '../evaluation';
 import { type Pretraining, pretrainTrunk } from '../pretraining';
 import type { ScratchDetArm, ScratchDetRecipe } from './recipes';
 
@@ -127,13 +126,4 @@ export async function pretrainScratchDet(
     validation,
     seed,
   });
-}
-
-/** Detects in every image of a set, and compares with its annotations. */
-export function evaluateScratchDet(
-  recipe: ScratchDetRecipe,
-  detector: Detector,
-  images: DetectionDataset,
-): Promise<DetectorEvaluation> {
-  return evaluateDetector(recipe, detector, images);
 }

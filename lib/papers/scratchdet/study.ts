@@ -1,20 +1,13 @@
 /** ScratchDet's claims as a study: each comparison run with several seeds. */
-import path from 'node:path';
-import type {
-  Claim,
-  ClaimComparison,
-  Study,
-  StudyArm,
-  StudyContext,
-  StudyResult,
-  StudyRow,
-} from '../../evidence/study';
+import { equal, finite, higher, lower } from '../../evidence/comparisons';
+import type { Claim, Study, StudyArm, StudyContext, StudyResult, StudyRow } from '../../evidence/study';
 import type { EvaluationLog, StepLog } from '../../train/training-log';
+import { evaluateDetector } from '../evaluation';
 import { formatPublished } from '../published';
+import { detectionTables, lastLoss, stepCurve, studyOnFolder } from '../study-parts';
 import { openScratchDetData, scratchDetRecipeFor } from './data';
 import {
   buildScratchDet,
-  evaluateScratchDet,
   pretrainScratchDet,
   scratchDetLoader,
   scratchDetSteps,
@@ -94,24 +87,21 @@ async function run(
       onNotice,
       evaluate: {
         everySteps: Math.ceil(steps / evaluations),
-        run: async () => ({ map: (await evaluateScratchDet(recipe, detector, data.test)).voc.map }),
+        run: async () => ({ map: (await evaluateDetector(recipe, detector, data.test)).voc.map }),
       },
     });
     const diverged = training.divergedAt !== undefined;
     // A training that broke down has no typical step.
     const gradient = gradientFigures(diverged ? [] : training.logs, recipe.warmupSteps);
-    const test = await evaluateScratchDet(recipe, detector, data.test);
-    const unseen = data.unseen && (await evaluateScratchDet(recipe, detector, data.unseen));
-    const lastLosses = diverged ? [] : training.logs.slice(-Math.ceil(steps / 5)).map(({ loss }) => loss);
-    const curve = (value: (log: StepLog) => number) =>
-      training.logs.map((log) => ({ step: log.step + 1, value: finite(value(log)) }));
+    const test = await evaluateDetector(recipe, detector, data.test);
+    const unseen = data.unseen && (await evaluateDetector(recipe, detector, data.unseen));
     return {
       diverged,
       metrics: {
         map: finite(100 * test.voc.map),
         mapUnseen: finite(100 * (unseen?.voc.map ?? NaN)),
         ap50Small: finite(100 * sizeAp50(test, 'small')),
-        lastLoss: finite(lastLosses.reduce((sum, loss) => sum + loss, 0) / lastLosses.length),
+        lastLoss: lastLoss(training.logs, steps, diverged),
         gradientNorm: finite(gradient.norm),
         fluctuation: finite(gradient.fluctuation),
         relativeChange: finite(gradient.relativeChange),
@@ -119,9 +109,9 @@ async function run(
         accuracy: finite(100 * (pretraining?.accuracy ?? NaN)),
       },
       curves: {
-        loss: curve(({ loss }) => loss),
-        gradientNorm: curve(({ gradientNorm }) => gradientNorm),
-        gradientChange: curve(({ gradientChange = NaN }) => gradientChange),
+        loss: stepCurve(training.logs, ({ loss }) => loss),
+        gradientNorm: stepCurve(training.logs, ({ gradientNorm }) => gradientNorm),
+        gradientChange: stepCurve(training.logs, ({ gradientChange = NaN }) => gradientChange),
         map: training.evaluations.map(({ step, metrics }) => ({ step, value: finite(100 * metrics.map) })),
       },
       tables: {
@@ -130,12 +120,7 @@ async function run(
           training.seconds / steps,
           pretraining?.training.seconds ?? 0,
         ),
-        bySize: test.coco.bySize.map(({ name, objects, ap50 }) => ({
-          size: name,
-          objects,
-          ap50: finite(100 * ap50),
-        })),
-        byClass: test.voc.perClass.map(({ name, ap }) => ({ class: name, ap: finite(100 * ap) })),
+        ...detectionTables(test),
       },
     };
   } finally {
@@ -160,10 +145,6 @@ function timeline(logs: readonly EvaluationLog[], secondsPerStep: number, before
   }));
 }
 
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}
-
 /** "67.6 → 72.8 at 0.001" of the published table. */
 function publishedPair(
   from: keyof typeof scratchDetPublished,
@@ -173,14 +154,6 @@ function publishedPair(
   const at = (norm: keyof typeof scratchDetPublished): string =>
     formatPublished(scratchDetPublished[norm].find(({ learningRate }) => learningRate === rate)!.map);
   return `${at(from)} → ${at(to)} mAP at rate ${rate}`;
-}
-
-function higher(metric: string, arm: string, than: string, least: number): ClaimComparison {
-  return { kind: 'difference', metric, arm, than, direction: 'higher', least };
-}
-
-function lower(metric: string, arm: string, than: string, least: number): ClaimComparison {
-  return { kind: 'difference', metric, arm, than, direction: 'lower', least };
 }
 
 function claims({ learningRates: [low, middle, high] }: ScratchDetRecipe): Claim[] {
@@ -235,9 +208,7 @@ function claims({ learningRates: [low, middle, high] }: ScratchDetRecipe): Claim
       name: 'extras',
       text: 'Residual extra layers find as much as the convolutional ones, with fewer parameters.',
       paper: `the same mAP, ${formatPublished(scratchDetExtras.convolutional, 0)} → ${formatPublished(scratchDetExtras.residual, 0)} images a second`,
-      comparisons: [
-        { kind: 'equality', metric: 'map', arm: 'extras-residual', than: 'stem-root-resnet18', margin: 4 },
-      ],
+      comparisons: [equal('map', 'extras-residual', 'stem-root-resnet18', 4)],
     },
     {
       name: 'scratch',
@@ -270,16 +241,11 @@ export const scratchDetStudy: Study<ScratchDetArm> = {
   claims: (profile) => claims(scratchDetRecipes[profile]),
   run: (arm, context) => run(scratchDetRecipes[context.profile], undefined, arm, context),
   async onData(folder) {
-    const data = path.basename(path.resolve(folder));
     // Another recipe has another size at most: arms and claims, which hang on its learning rates, are the same.
     const recipes = { ...scratchDetRecipes, paper: await scratchDetRecipeFor('paper', folder) };
-    return {
-      ...scratchDetStudy,
-      name: `scratchdet-on-${data.replace(/[^\w.-]/g, '-')}`,
-      title: `${title}; on ${data}`,
-      settings: (profile) => ({ version, recipe: recipes[profile], data }),
+    return studyOnFolder(scratchDetStudy, folder, {
+      settings: (profile) => ({ version, recipe: recipes[profile] }),
       run: (arm, context) => run(recipes[context.profile], folder, arm, context),
-      onData: undefined,
-    };
+    });
   },
 };

@@ -7,7 +7,7 @@ import {
   type ClassificationDataset,
   createRandom,
   type DetectionDataset,
-  evaluateScratchDet,
+  evaluateDetector,
   gradientFigures,
   openScratchDetData,
   pretrainTrunk,
@@ -95,11 +95,11 @@ test(
         batches: scratchDetLoader(recipe, data, 3),
         evaluate: {
           everySteps: 45,
-          run: async () => ({ map: (await evaluateScratchDet(recipe, detector, data)).voc.map }),
+          run: async () => ({ map: (await evaluateDetector(recipe, detector, data)).voc.map }),
         },
       });
       expect(tf.memory().numTensors).toBe(tensors);
-      const { voc, coco } = await evaluateScratchDet(recipe, detector, data);
+      const { voc, coco } = await evaluateDetector(recipe, detector, data);
       detector.model.dispose();
       return { losses: logs.map(({ loss }) => loss), evaluations, map: voc.map, bySize: coco.bySize };
     };

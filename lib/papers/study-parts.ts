@@ -1,0 +1,49 @@
+/** What the papers' studies have in common: how a run's loss and detections are kept, and a study on a folder of images. */
+import path from 'node:path';
+import { finite } from '../evidence/comparisons';
+import type { Study, StudyPoint, StudyRow } from '../evidence/study';
+import type { StepLog } from '../train/training-log';
+import type { DetectorEvaluation } from './evaluation';
+
+/** A quantity of every step, as a curve. */
+export function stepCurve(logs: readonly StepLog[], value: (log: StepLog) => number): StudyPoint[] {
+  return logs.map((log) => ({ step: log.step + 1, value: finite(value(log)) }));
+}
+
+/** The mean loss over the last fifth of a run of so many steps; `null` for one that diverged. */
+export function lastLoss(logs: readonly StepLog[], steps: number, diverged: boolean): number | null {
+  const last = diverged ? [] : logs.slice(-Math.ceil(steps / 5)).map(({ loss }) => loss);
+  return finite(last.reduce((sum, loss) => sum + loss, 0) / last.length);
+}
+
+/** AP at IoU 0.5 by size and by class, percent. */
+export function detectionTables({
+  voc,
+  coco,
+}: Pick<DetectorEvaluation, 'voc' | 'coco'>): Record<'bySize' | 'byClass', StudyRow[]> {
+  return {
+    bySize: coco.bySize.map(({ name, objects, ap50 }) => ({
+      size: name,
+      objects,
+      ap50: finite(100 * ap50),
+    })),
+    byClass: voc.perClass.map(({ name, ap }) => ({ class: name, ap: finite(100 * ap) })),
+  };
+}
+
+/** A study on a folder of images: under a name of its own, and with the folder's in its settings. @param run one run on them. */
+export function studyOnFolder<Settings extends object>(
+  study: Study<Settings>,
+  folder: string,
+  { settings = study.settings, run }: Partial<Pick<Study, 'settings'>> & Pick<Study<Settings>, 'run'>,
+): Study<Settings> {
+  const data = path.basename(path.resolve(folder));
+  return {
+    ...study,
+    name: `${study.name}-on-${data.replace(/[^\w.-]/g, '-')}`,
+    title: `${study.title}; on ${data}`,
+    settings: (profile) => ({ ...settings(profile), data }),
+    run,
+    onData: undefined,
+  };
+}
