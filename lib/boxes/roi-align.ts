@@ -4,6 +4,7 @@
  *
  * Everything is tensor operations on fixed shapes, also the regions' coordinates, so that a step can be recorded as a graph.
  */
+import { scaled, sumOf } from '../tensor/kernels/linear';
 import { withoutGradient } from '../tensor/stop-gradient';
 import { tf } from '../tensor/tf';
 
@@ -85,7 +86,7 @@ export function multiLevelRoiAlign(
     const pooled = features.map((level, k) =>
       pool(level, boxes, images, { ...rest, spatialScale: spatialScales[k] }, tf.equal(levels, k)),
     );
-    return pooled.length === 1 ? pooled[0] : tf.addN(pooled);
+    return pooled.length === 1 ? pooled[0] : sumOf(pooled);
   });
 }
 
@@ -147,8 +148,8 @@ function pool(
       return tf.image.cropAndResize(padded, corners, images, [rows, cols], 'bilinear', 0);
     }),
   );
-  const sum = crops.length === 1 ? crops[0] : tf.addN(crops);
-  if (!adaptive) return most[0] * most[1] === 1 ? sum : tf.mul(sum, 1 / (most[0] * most[1]));
+  const sum = crops.length === 1 ? crops[0] : sumOf(crops);
+  if (!adaptive) return most[0] * most[1] === 1 ? sum : scaled(sum, 1 / (most[0] * most[1]));
   const count = tf.maximum(tf.mul(y.samples, x.samples), 1);
   return tf.div(sum, count.reshape([-1, 1, 1, 1]));
 }

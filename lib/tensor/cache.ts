@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { makeFolders } from './folders';
 
 /** Where the cache should be, by `DETLAB_CACHE`, then the platform's convention (XDG on Linux). Not created, not checked. */
@@ -62,7 +63,8 @@ function notOurs(folder: string): string | undefined {
 function tryFolder(folder: string): string | undefined {
   try {
     makeFolders(folder);
-    const probe = path.join(folder, `.write-test-${process.pid}`);
+    // Threads of one process may ask at the same time.
+    const probe = path.join(folder, `.write-test-${process.pid}-${threadId}`);
     fs.writeFileSync(probe, 'x');
     fs.rmSync(probe);
     return undefined;

@@ -1,8 +1,9 @@
 /**
- * Gradient checkpointing (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174, section 3): what a segment computes
+ * Gradient checkpointing (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174, section 4): what a segment computes
  * on the way forward is thrown away and computed again when its gradient is asked for.
  */
 import { activeRecorder } from './compile/recorder';
+import { releaseAsUsed } from './release-as-used';
 import { tf } from './tf';
 
 /**
@@ -42,7 +43,7 @@ function gradients(f: () => tf.Tensor, xs: tf.Tensor[], dy: tf.Tensor): tf.Tenso
   const state = engine.state as unknown as { activeTape: unknown };
   const outer = state.activeTape;
   try {
-    const { grads } = engine.gradients(f, xs, dy, true);
+    const { grads } = engine.gradients(() => releaseAsUsed(f, dy), xs, dy, true);
     // Integers, and what the result does not depend on, have no gradient; customGrad wants one all the same.
     return grads.map((grad: tf.Tensor | undefined, i) => grad ?? tf.zeros(xs[i].shape));
   } finally {

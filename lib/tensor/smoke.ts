@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { projectRoot } from './packages';
 import { tensorflowCache } from './prepared';
 
@@ -86,7 +87,7 @@ export async function smokeBinding(binding: string): Promise<Smoke> {
   const smoke = await smokeRun({ backend: 'tensorflow', binding });
   try {
     fs.mkdirSync(path.dirname(file), { recursive: true });
-    const partial = `${file}.${process.pid}.tmp`;
+    const partial = `${file}.${process.pid}-${threadId}.tmp`;
     fs.writeFileSync(partial, JSON.stringify(smoke));
     fs.renameSync(partial, file);
   } catch {

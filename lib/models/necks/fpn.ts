@@ -9,6 +9,7 @@ import { Conv2d } from '../../nn/conv';
 import { kaimingUniformLinear } from '../../nn/initializers';
 import { type ForwardContext, Module } from '../../nn/module';
 import { relu } from '../../tensor/kernels/activations';
+import { sumOf } from '../../tensor/kernels/linear';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 
@@ -95,7 +96,7 @@ export class FeaturePyramid extends Module {
       let above: tf.Tensor4D | undefined;
       for (let level = maps.length - 1; level >= 0; level--) {
         const lateral = run(this.inner_blocks[level], maps[level], context);
-        const sum: tf.Tensor4D = above ? tf.add(lateral, enlarge(above, lateral)) : lateral;
+        const sum: tf.Tensor4D = above ? sumOf([lateral, enlarge(above, lateral)]) : lateral;
         pyramid.unshift(run(this.layer_blocks[level], sum, context));
         above = sum;
       }

@@ -15,7 +15,7 @@ export interface BatchNormResult {
 }
 
 /** What a forward pass hands on: its result, the statistics, and the gradient with the tensors it needs. */
-interface Forward {
+export interface BatchNormPass {
   output: tf.Tensor4D;
   mean: tf.Tensor1D;
   variance: tf.Tensor1D;
@@ -41,6 +41,25 @@ export function batchNormTraining(
 ): BatchNormResult {
   check(x, { scale, offset });
   if (x.size === 0) throw new Error(`batchNormTraining: x is empty (shape [${x.shape}]), it has no mean`);
+  return normalizeBy(forwardOf(scale.shape[0]), x, scale, offset, epsilon);
+}
+
+/** A way to normalise: its result, the statistics that it took, and its gradient. */
+export type BatchNormForward = (
+  x: tf.Tensor4D,
+  scale: tf.Tensor1D,
+  offset: tf.Tensor1D,
+  epsilon: number,
+) => BatchNormPass;
+
+/** Runs a way to normalise as a differentiable operation. @returns three tensors, which the caller disposes. */
+export function normalizeBy(
+  forward: BatchNormForward,
+  x: tf.Tensor4D,
+  scale: tf.Tensor1D,
+  offset: tf.Tensor1D,
+  epsilon: number,
+): BatchNormResult {
   let mean: tf.Tensor | undefined;
   let variance: tf.Tensor | undefined;
   const output = tf.customGrad((...args) => {
@@ -50,12 +69,12 @@ export function batchNormTraining(
       tf.Tensor1D,
       tf.GradSaveFunc,
     ];
-    const forward = forwardOf(gamma.shape[0])(input, gamma, beta, epsilon);
-    save(forward.saved);
+    const result = forward(input, gamma, beta, epsilon);
+    save(result.saved);
     // customGrad hands on one tensor only and disposes the rest: the statistics leave by the side door.
-    mean = tf.keep(forward.mean);
-    variance = tf.keep(forward.variance);
-    return { value: forward.output, gradFunc: forward.gradient };
+    mean = tf.keep(result.mean);
+    variance = tf.keep(result.variance);
+    return { value: result.output, gradFunc: result.gradient };
   })(x, scale, offset) as tf.Tensor4D;
   return {
     output,
@@ -65,7 +84,7 @@ export function batchNormTraining(
 }
 
 /** The forward pass that the backend is fastest with. Kernels on wasm take four channels at a time. */
-function forwardOf(channels: number): typeof fusedForward {
+function forwardOf(channels: number): BatchNormForward {
   if (onTensorFlow()) return fusedForward;
   return tf.getBackend() === 'wasm' && channels >= 4 ? wasmForward : composedForward;
 }
@@ -78,7 +97,12 @@ function handOver(kept: tf.Tensor1D): tf.Tensor1D {
 }
 
 /** TensorFlow's fused op. What it reserves for its gradient (mean and variance, or on a GPU 1 / deviation) only that op can read. */
-function fusedForward(x: tf.Tensor4D, scale: tf.Tensor1D, offset: tf.Tensor1D, epsilon: number): Forward {
+function fusedForward(
+  x: tf.Tensor4D,
+  scale: tf.Tensor1D,
+  offset: tf.Tensor1D,
+  epsilon: number,
+): BatchNormPass {
   const attributes = { T: 'float32', U: 'float32', epsilon, data_format: 'NHWC', is_training: true } as const;
   const none = tf.tensor1d([]);
   const [output, mean, corrected, ...reserved] = runOp(
@@ -102,7 +126,12 @@ function fusedForward(x: tf.Tensor4D, scale: tf.Tensor1D, offset: tf.Tensor1D, e
   };
 }
 
-function wasmForward(x: tf.Tensor4D, scale: tf.Tensor1D, offset: tf.Tensor1D, epsilon: number): Forward {
+function wasmForward(
+  x: tf.Tensor4D,
+  scale: tf.Tensor1D,
+  offset: tf.Tensor1D,
+  epsilon: number,
+): BatchNormPass {
   const [output, mean, variance, inverse] = runKernels(
     'BatchNormTraining',
     { x, scale, offset },
@@ -118,7 +147,12 @@ function wasmForward(x: tf.Tensor4D, scale: tf.Tensor1D, offset: tf.Tensor1D, ep
   };
 }
 
-function composedForward(x: tf.Tensor4D, scale: tf.Tensor1D, offset: tf.Tensor1D, epsilon: number): Forward {
+function composedForward(
+  x: tf.Tensor4D,
+  scale: tf.Tensor1D,
+  offset: tf.Tensor1D,
+  epsilon: number,
+): BatchNormPass {
   const count = x.size / x.shape[3];
   const mean = tf.div<tf.Tensor1D>(channelSums(x), count);
   const centred = tf.sub(x, mean);
