@@ -30,6 +30,8 @@ export class BatchNorm2d extends Module {
   readonly running_var: tf.Variable<tf.Rank.R1>;
   readonly epsilon: number;
   readonly momentum: number;
+  /** Normalise by the running statistics in training, too, and leave them as they are (see `freezeBatchNorm`). Default false. */
+  frozen: boolean = false;
 
   constructor(options: BatchNorm2dOptions) {
     super();
@@ -44,10 +46,11 @@ export class BatchNorm2d extends Module {
 
   /** @param x `[B, H, W, C]`. Returns the same shape; the caller disposes it. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
-    if (!context.training) {
+    if (!context.training || this.frozen) {
       return batchNormInference(x, this.weight, this.bias, this.running_mean, this.running_var, this.epsilon);
     }
-    const { output, mean, variance } = batchNormTraining(x, this.weight, this.bias, this.epsilon);
+    const { batchNorm = batchNormTraining } = context;
+    const { output, mean, variance } = batchNorm(x, this.weight, this.bias, this.epsilon);
     if (context.statistics)
       context.statistics.push({ layer: this, mean: tf.keep(mean), variance: tf.keep(variance) });
     return output;

@@ -1,4 +1,5 @@
 /** The base of every layer and network: named parameters and buffers, found by walking the object's own fields. */
+import type { BatchNormResult } from '../tensor/kernels/batch-norm';
 import type { RandomStream } from '../tensor/random-stream';
 import { tf } from '../tensor/tf';
 
@@ -21,10 +22,23 @@ export interface BatchStatistics {
   readonly variance: tf.Tensor1D;
 }
 
+/**
+ * How training normalises: `batchNormTraining`, over the whole batch; `batchNormByImages`, over a few images at a time; or over the batches of
+ * several devices.
+ */
+export type TrainingBatchNorm = (
+  x: tf.Tensor4D,
+  scale: tf.Tensor1D,
+  offset: tf.Tensor1D,
+  epsilon: number,
+) => BatchNormResult;
+
 /** How a forward pass is run. */
 export interface ForwardContext {
   /** True: normalise by the batch's own statistics. */
   readonly training: boolean;
+  /** How batch normalisation normalises in training. Default `batchNormTraining`: over the whole batch. */
+  readonly batchNorm?: TrainingBatchNorm;
   /** Collects the batch statistics of a training pass. Without it they are dropped. */
   readonly statistics?: BatchStatistics[];
   /** What dropout, stochastic depth and the samples of two-stage detectors draw from in training; they refuse to train without. */
