@@ -9,8 +9,11 @@ import { BatchNorm2d } from '../../nn/batch-norm';
 import { Conv2d } from '../../nn/conv';
 import { kaimingNormalFanOut } from '../../nn/initializers';
 import { type ForwardContext, Module } from '../../nn/module';
+import type { RecomputePlan } from '../../nn/recompute-plan';
+import { chainOf, type MapLayer, runSegments } from '../../nn/run-segments';
 import { type Layer, runLayers } from '../../nn/sequential';
 import { relu } from '../../tensor/kernels/activations';
+import { sumOf } from '../../tensor/kernels/linear';
 import { maxPool2d } from '../../tensor/kernels/pool';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
@@ -123,7 +126,7 @@ export class BasicBlock extends Module {
       let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
       y = this.bn2.forward(this.conv2.forward(y, context), context);
       const input = this.padding === 1 ? x : withoutBorder(x);
-      return relu(y.add(runLayers(this.downsample ?? [], input, context)));
+      return relu(sumOf([y, runLayers(this.downsample ?? [], input, context)]));
     });
   }
 }
@@ -159,7 +162,7 @@ export class Bottleneck extends Module {
       let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
       y = relu(this.bn2.forward(this.conv2.forward(y, context), context));
       y = this.bn3.forward(this.conv3.forward(y, context), context);
-      return relu(y.add(runLayers(this.downsample ?? [], x, context)));
+      return relu(sumOf([y, runLayers(this.downsample ?? [], x, context)]));
     });
   }
 }
@@ -179,6 +182,11 @@ export class ResNet extends Module implements Backbone {
   readonly layer4?: Layer[];
   readonly channels: readonly number[];
   readonly config: ResNetConfig;
+  /**
+   * What training computes twice instead of keeping it (arXiv 1604.06174): for each chain of `chains()` the plan of its segments, as
+   * `planResNet` makes them. The stages' maps are kept in any case. Undefined: everything is kept.
+   */
+  recompute?: readonly RecomputePlan[];
 
   /** @throws RangeError when widths and blocks don't go together. */
   constructor(config: ResNetConfig, random: Random) {
@@ -218,22 +226,54 @@ export class ResNet extends Module implements Backbone {
     if (widths.length > 3) this.layer4 = stage(3);
   }
 
-  /** @param x `[B, H, W, 3]`. Returns one `[B, H_i, W_i, channels[i]]` a stage; the caller disposes them. */
+  /** The layers in their order, a chain a stage: its blocks, before those of the first stage the stem. */
+  chains(): MapLayer[][] {
+    const stem: MapLayer = {
+      forward: (x, context) => this.stem(x, context),
+      parameters: () =>
+        [this.conv1, this.bn1, this.conv2, this.bn2, this.conv3, this.bn3].flatMap(
+          (layer) => layer?.parameters() ?? [],
+        ),
+    };
+    const stages = [this.layer1, this.layer2, this.layer3, this.layer4].filter(
+      (layer) => layer !== undefined,
+    );
+    return stages.map((blocks, stage) => (stage === 0 ? [stem, ...blocks] : blocks));
+  }
+
+  /**
+   * @param x `[B, H, W, 3]`.
+   * @returns one `[B, H_i, W_i, channels[i]]` a stage; the caller disposes them.
+   * @throws RangeError when `recompute` is not for this network.
+   */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
+    const { recompute } = this;
+    const chains = this.chains();
+    if (recompute && recompute.length !== chains.length) {
+      throw new RangeError(
+        `ResNet: recompute has ${recompute.length} plans for ${chains.length} stages; give one a stage (planResNet)`,
+      );
+    }
+    return tf.tidy(() => {
+      let y = x;
+      return chains.map((chain, stage) => {
+        if (!recompute) return (y = chainOf(chain).forward(y, context));
+        y = runSegments(chain, y, context, recompute[stage]);
+        // Handed out as a tensor of its own: so the parts of the map's gradient are added in one order, whatever is recomputed.
+        return y.clone();
+      });
+    });
+  }
+
+  private stem(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
     return tf.tidy(() => {
       let y = relu(this.bn1.forward(this.conv1.forward(x, context), context));
       if (this.conv2 && this.bn2) y = relu(this.bn2.forward(this.conv2.forward(y, context), context));
       if (this.conv3 && this.bn3) y = relu(this.bn3.forward(this.conv3.forward(y, context), context));
       const { pool, poolKernel = 3 } = this.config.stem;
-      if (pool) {
-        const window = poolKernel === 2 ? { kernel: 2, ceil: true } : { kernel: 3, padding: 1 };
-        y = maxPool2d(y, { stride: 2, ...window });
-      }
-      const maps: tf.Tensor4D[] = [];
-      for (const layer of [this.layer1, this.layer2, this.layer3, this.layer4]) {
-        if (layer) maps.push((y = runLayers(layer, y, context)));
-      }
-      return maps;
+      if (!pool) return y;
+      const window = poolKernel === 2 ? { kernel: 2, ceil: true } : { kernel: 3, padding: 1 };
+      return maxPool2d(y, { stride: 2, ...window });
     });
   }
 
