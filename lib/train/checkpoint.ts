@@ -14,6 +14,7 @@ import type { StateDict } from '../weights/host-tensor';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors';
 import type { BatchIds } from './batch-source';
 import type { RunSettings } from './fingerprint';
+import { hashTensors } from './state-hash';
 
 /** What a checkpoint says besides its tensors. */
 export interface CheckpointFacts {
@@ -110,11 +111,5 @@ export function networkPart(tensors: StateDict): StateDict {
 
 /** Over the facts and each tensor's name, type, shape and values. */
 function checksum(text: string, tensors: StateDict): string {
-  const hash = createHash('sha256').update(text);
-  for (const name of [...tensors.keys()].sort((a, b) => (a < b ? -1 : 1))) {
-    const { shape, values } = tensors.get(name)!;
-    hash.update(JSON.stringify([name, values instanceof Float32Array ? 'F32' : 'I32', shape]));
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  }
-  return hash.digest('hex');
+  return hashTensors(tensors, createHash('sha256').update(text));
 }

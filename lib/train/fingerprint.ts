@@ -14,6 +14,10 @@ export interface RunSettings {
   readonly gradientChange: boolean;
   readonly nonFinite: 'stop' | 'skip';
   readonly compile: boolean;
+  /** Left out where batch normalisation normalises over the whole batch. */
+  readonly batchNorm?: 'given';
+  /** Left out where this thread does the steps. */
+  readonly devices?: Readonly<Record<string, unknown>>;
   /** Of the weight average; null without one. */
   readonly average: Readonly<Record<string, unknown>> | null;
   /** The user's own. */

@@ -2,7 +2,7 @@
  * Watches the gradient itself, as ScratchDet does to show that batch normalisation smooths the optimisation (section 3.2 and
  * its figure): how far it moves from one step to the next.
  */
-import { parameter } from '../nn/module';
+import { type NamedVariable, parameter } from '../nn/module';
 import { tf } from '../tensor/tf';
 import { squaredNorm } from './clip';
 
@@ -31,9 +31,9 @@ export class GradientProbe {
     gradients.forEach((gradient, i) => this.previous?.[i].assign(gradient));
   }
 
-  /** The kept gradient: what a checkpoint has to hold. */
-  slots(): readonly tf.Variable[] {
-    return this.previous ?? [];
+  /** The kept gradient: what a checkpoint has to hold. @param parameters that the gradients are of, in their order */
+  slots(parameters: readonly NamedVariable[]): NamedVariable[] {
+    return (this.previous ?? []).map((variable, i) => ({ name: parameters[i].name, variable }));
   }
 
   /** Releases the kept gradient. */

@@ -40,7 +40,7 @@ export async function saveState(parts: RunParts): Promise<StateDict> {
  * Gives everything the checkpoint's values.
  * @throws listing what differs in name or shape; then nothing has changed.
  */
-export function loadState(parts: RunParts, { file, tensors }: Checkpoint): void {
+export function loadState(parts: RunParts, { file, tensors }: Pick<Checkpoint, 'file' | 'tensors'>): void {
   const wanted = besidesNetwork(parts);
   const names = new Set(wanted.map(({ name }) => name));
   const lines = [...tensors.keys()]

@@ -121,7 +121,7 @@ export interface MegDetScheduleOptions {
   readonly milestones: readonly [number, number, number];
 }
 
-/** MegDet's (arXiv 1711.07240, section 3.1): the linear scaling rule, a warm-up by iteration, then three drops. */
+/** MegDet's (arXiv 1711.07240): the linear scaling rule, a warm-up by iteration, then three drops. */
 export function megDetSchedule(options: MegDetScheduleOptions): Schedule {
   const { batchSize, ratePer16 = 0.02, warmupSteps, milestones } = options;
   const base = linearScaling({ rate: ratePer16, batchSize: 16 }, batchSize);

@@ -1,19 +1,15 @@
 /** One training step: forward pass, gradient, its norm, the update, the running statistics; compiled where the backend has graphs. */
 import type { Loss } from '../losses/loss';
-import {
-  applyStatistics,
-  type BatchStatistics,
-  type ForwardContext,
-  type NamedVariable,
-  parameter,
-} from '../nn/module';
+import { applyStatistics, type ForwardContext, type NamedVariable, parameter } from '../nn/module';
 import { compile } from '../tensor/compile/compile';
 import { activeRecorder } from '../tensor/compile/recorder';
 import { updateWhere } from '../tensor/compile/update-where';
 import { tf } from '../tensor/tf';
 import { squaredNorm } from './clip';
+import { type GradientPass, gradientPass } from './gradient-pass';
 import { GradientProbe } from './gradient-probe';
 import type { Optimizer } from './optimizer';
+import { bothFinite, clipped, updatePass } from './update-pass';
 import type { WeightAverage } from './weight-average';
 
 /** What a step is made of. */
@@ -73,62 +69,37 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
   let names: string[] = [];
   let lastNow = true;
 
-  /** Forward and backward pass. */
-  const differentiate = (inputs: Inputs) => {
-    const statistics: BatchStatistics[] = [];
-    let parts: tf.Scalar[] = [];
-    const { value, grads } = tf.variableGrads(() => {
-      const result = loss(inputs, { ...context, training: true, statistics });
-      names = Object.keys(result.parts);
-      // Kept: what is computed for the gradient's sake is tidied away with it.
-      parts = Object.values(result.parts).map((part) => tf.keep(part.clone()));
-      return result.total;
-    }, variables);
-    const gradients = variables.map((variable, i) => {
-      const gradient = grads[variable.name] as tf.Tensor | null;
-      if (gradient) return gradient;
-      throw new Error(
-        `train: the loss does not depend on the parameter ${optimizer.parameters[i].name}; use it, or freeze it (rateFactor 0)`,
-      );
-    });
-    return { value, gradients, statistics, parts };
+  const differentiate = (inputs: Inputs): GradientPass => {
+    const pass = gradientPass(optimizer.parameters, (given) => loss(inputs, given), context);
+    names = Object.keys(pass.parts);
+    return pass;
   };
-  const isFinite = (value: tf.Tensor, norm: tf.Tensor): tf.Tensor =>
-    tf.logicalAnd(tf.isFinite(value), tf.isFinite(norm));
-  const update = (gradients: readonly tf.Tensor[], norm: tf.Tensor, rate: tf.Scalar): void =>
-    optimizer.step(clipNorm < Infinity ? clipped(gradients, norm, clipNorm) : gradients, rate);
   const reported = (...values: tf.Tensor[]): tf.Tensor1D =>
     tf.stack(values.map((value) => tf.cast(value, 'float32'))) as tf.Tensor1D;
 
   const whole = ({ rate, last: _, ...inputs }: StepTensors): tf.Tensor1D => {
     const { value, gradients, statistics, parts } = differentiate(inputs as unknown as Inputs);
-    const norm = tf.sqrt(squaredNorm(gradients));
-    const change = probe ? probe.change(gradients) : tf.scalar(NaN);
-    const finite = isFinite(value, norm);
-    updateWhere(finite, () => {
-      update(gradients, norm, rate);
-      applyStatistics(statistics);
-      average?.update();
-      probe?.keep(gradients);
-    });
-    for (const { mean, variance } of statistics) tf.dispose([mean, variance]);
-    const report = reported(finite, value, norm, change, ...parts);
+    const { finite, norm, change } = updatePass(
+      { optimizer, clipNorm, average, probe },
+      { value, gradients, statistics, rate },
+    );
+    const report = reported(finite, value, norm, change, ...Object.values(parts));
     tf.dispose(parts);
     return report;
   };
 
   const part = (sum: GradientSums, { rate, last, ...inputs }: StepTensors): tf.Tensor1D => {
     const { value, gradients, statistics, parts } = differentiate(inputs as unknown as Inputs);
-    const sound = isFinite(value, squaredNorm(gradients));
+    const sound = bothFinite(value, squaredNorm(gradients));
     updateWhere(sound, () => applyStatistics(statistics));
-    for (const { mean, variance } of statistics) tf.dispose([mean, variance]);
 
     const total = sum.add(value, gradients);
     const norm = tf.sqrt(squaredNorm(total.gradients));
     const change = probe ? probe.change(total.gradients) : tf.scalar(NaN);
-    const finite = isFinite(total.loss, norm);
+    const finite = bothFinite(total.loss, norm);
     const complete = (): void => {
-      update(total.gradients, norm, rate);
+      const { gradients: means } = total;
+      optimizer.step(clipNorm < Infinity ? clipped(means, norm, clipNorm) : means, rate);
       average?.update();
       probe?.keep(total.gradients);
     };
@@ -137,7 +108,7 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
     if (activeRecorder()) updateWhere(tf.logicalAnd(finite, isLast), complete);
     else if (lastNow) updateWhere(finite, complete);
     sum.keep(total, isLast);
-    const report = reported(finite, value, norm, change, ...parts);
+    const report = reported(finite, value, norm, change, ...Object.values(parts));
     tf.dispose(parts);
     return report;
   };
@@ -167,10 +138,7 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
         gradientChange,
       };
     },
-    slots() {
-      const previous = probe?.slots() ?? [];
-      return previous.map((variable, i) => ({ name: optimizer.parameters[i].name, variable }));
-    },
+    slots: () => probe?.slots(optimizer.parameters) ?? [],
     dispose() {
       compiled?.dispose();
       probe?.dispose();
@@ -219,10 +187,4 @@ interface GradientTotal {
   readonly sums: readonly tf.Tensor[];
   readonly loss: tf.Tensor;
   readonly gradients: readonly tf.Tensor[];
-}
-
-/** The gradients, scaled down to `maxNorm` where they are longer, as `clipGradientNorm` does. */
-function clipped(gradients: readonly tf.Tensor[], norm: tf.Tensor, maxNorm: number): tf.Tensor[] {
-  const scale = tf.minimum(1, tf.div(maxNorm, tf.add(norm, 1e-6)));
-  return gradients.map((gradient) => tf.mul(gradient, scale));
 }

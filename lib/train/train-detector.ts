@@ -16,17 +16,15 @@ export interface TrainDetectorOptions extends Omit<
   readonly detector: Detector;
 }
 
-/**
- * Trains a detector in place on batches whose boxes are in pixels of the network's input. The log's parts are those of its loss.
- * @throws what `train` does, and when the batches' images are not of the detector's input size.
- */
-export function trainDetector(options: TrainDetectorOptions): Promise<TrainResult> {
-  const { detector, ...rest } = options;
+/** A detector's network, targets and loss, as a training run takes them. */
+export type DetectorTraining = Pick<TrainOptions<Batch, DetectorInputs>, 'model' | 'prepare' | 'loss'>;
+
+/** What a training run needs of a detector. Its `prepare` throws when the batches' images are not of the detector's input size. */
+export function detectorTraining(detector: Detector): DetectorTraining {
   const { width, height } = detector.inputSize;
-  return train({
-    ...rest,
+  return {
     model: detector.model,
-    prepare: (batch): DetectorInputs => {
+    prepare: (batch) => {
       const [, rows, columns] = batch.shape;
       if (rows !== height || columns !== width) {
         throw new RangeError(
@@ -37,5 +35,13 @@ export function trainDetector(options: TrainDetectorOptions): Promise<TrainResul
       return { ...detector.targets(batch.groundTruth), images: batchTensor(batch) };
     },
     loss: ({ images, ...targets }, context) => detector.loss(images as tf.Tensor4D, targets, context),
-  });
+  };
+}
+
+/**
+ * Trains a detector in place on batches whose boxes are in pixels of the network's input. The log's parts are those of its loss.
+ * @throws what `train` does, and when the batches' images are not of the detector's input size.
+ */
+export function trainDetector({ detector, ...rest }: TrainDetectorOptions): Promise<TrainResult> {
+  return train({ ...rest, ...detectorTraining(detector) });
 }

@@ -1,6 +1,6 @@
 /** What a training run is asked for, and what it returns. */
 import type { Loss } from '../losses/loss';
-import type { ForwardContext, Module } from '../nn/module';
+import type { ForwardContext, Module, TrainingBatchNorm } from '../nn/module';
 import type { tf } from '../tensor/tf';
 import type { BatchSource } from './batch-source';
 import type { Optimizer } from './optimizer';
@@ -25,22 +25,13 @@ export interface CheckpointOptions {
   readonly keep?: number;
 }
 
-/** What to train and how. `Batch` is whatever the loader yields, `Inputs` the tensors made of it. */
-export interface TrainOptions<
-  Batch extends { readonly ids: readonly string[] },
-  Inputs extends Record<string, tf.Tensor>,
-> {
-  readonly model: Module;
+/** What the loop is told: how long, at which rate, what to keep and whom to tell. `Batch` is whatever the loader yields. */
+export interface LoopOptions<Batch> {
   /** A loader, a function that gives the batches from a number on, or batches without end (at least `steps` times `accumulate` of them). */
   readonly batches: BatchSource<Batch>;
   /** Updates of the parameters, those before a resumption included. */
   readonly steps: number;
   readonly schedule: Schedule;
-  /**
-   * Options of an `Sgd` that lives as long as this run, or an optimizer of the model's parameters. The latter stays the caller's:
-   * it is not disposed, so that its state can be saved or another run continue it. Only what it holds is trained.
-   */
-  readonly optimizer?: SgdOptions | Optimizer;
   /**
    * Batches to a step: the update takes the mean of their gradients, for the memory of one. Equal to one batch of all their images where the
    * loss is a mean over images, up to rounding. Not equal where something depends on the batch as a whole: batch normalisation normalises each
@@ -48,30 +39,8 @@ export interface TrainOptions<
    * in a batch that has few. The log's loss and parts are means over the batches. Default 1.
    */
   readonly accumulate?: number;
-  /** Scales a step's gradient down to this L2 norm, over all parameters together, where it is longer. Default: never. */
-  readonly clipNorm?: number;
-  /**
-   * Follows the weights with a moving average, for evaluation and as the result: a run that comes to its end leaves the averages in the model,
-   * the checkpoints have both. A `WeightAverage` of this model, on the other hand, stays the caller's, and the model keeps its weights.
-   */
-  readonly average?: WeightAverageOptions | WeightAverage;
-  /** Measure the gradient's change from step to step, for one more copy of the parameters in memory. Default false. */
-  readonly gradientChange?: boolean;
   /** What to do after a step whose loss or gradient is not finite: end the run (the default), or leave that step out and go on. */
   readonly nonFinite?: 'stop' | 'skip';
-  /** Random numbers for dropout and the like; not disposed. */
-  readonly random?: ForwardContext['random'];
-  /**
-   * Run the step as one graph where the backend has graphs (`tensorflow`). Default true. Then `loss` is called in rehearsals only:
-   * before the first step, and now and then to check; see `compile` for what it may not do.
-   */
-  readonly compile?: boolean;
-  /**
-   * Builds whatever must not be differentiated (image tensors, targets); everything it returns is disposed after the step.
-   */
-  readonly prepare: (batch: Batch) => Inputs;
-  /** The differentiated function. `inputs` is what `prepare` returned. */
-  readonly loss: (inputs: Inputs, context: ForwardContext) => Loss;
   /** Called after each step; training waits for it. */
   readonly onStep?: (log: StepLog) => void | Promise<void>;
   /** Evaluates on the way, keeps the best weights, and ends a run that gets no better. */
@@ -100,6 +69,51 @@ export interface TrainOptions<
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Hears in a line what a user should know and no error says: resumed from where, a damaged checkpoint, a full disk. Default: `console.warn`. */
   readonly onNotice?: (line: string) => void;
+}
+
+/** What a step's update is told, wherever it is computed. */
+export interface UpdateOptions {
+  /** Scales a step's gradient down to this L2 norm, over all parameters together, where it is longer. Default: never. */
+  readonly clipNorm?: number;
+  /**
+   * Follows the weights with a moving average, for evaluation and as the result: a run that comes to its end leaves the averages in the model,
+   * the checkpoints have both. A `WeightAverage` of this model, on the other hand, stays the caller's, and the model keeps its weights.
+   */
+  readonly average?: WeightAverageOptions | WeightAverage;
+  /** Measure the gradient's change from step to step, for one more copy of the parameters in memory. Default false. */
+  readonly gradientChange?: boolean;
+  /**
+   * Run the step as one graph where the backend has graphs (`tensorflow`). Default true. Then `loss` is called in rehearsals only:
+   * before the first step, and now and then to check; see `compile` for what it may not do.
+   */
+  readonly compile?: boolean;
+}
+
+/** What to train and how. `Inputs` are the tensors made of a batch. */
+export interface TrainOptions<
+  Batch extends { readonly ids: readonly string[] },
+  Inputs extends Record<string, tf.Tensor>,
+>
+  extends LoopOptions<Batch>, UpdateOptions {
+  readonly model: Module;
+  /**
+   * Options of an `Sgd` that lives as long as this run, or an optimizer of the model's parameters. The latter stays the caller's:
+   * it is not disposed, so that its state can be saved or another run continue it. Only what it holds is trained.
+   */
+  readonly optimizer?: SgdOptions | Optimizer;
+  /** Random numbers for dropout and the like; not disposed. */
+  readonly random?: ForwardContext['random'];
+  /**
+   * How batch normalisation normalises, e.g. `batchNormByImages(2)`: as two-image devices do. Default: over the whole batch. A function has no
+   * value to record: say in `settings` which it is, so that a run is not resumed with another.
+   */
+  readonly batchNorm?: TrainingBatchNorm;
+  /**
+   * Builds whatever must not be differentiated (image tensors, targets); everything it returns is disposed after the step.
+   */
+  readonly prepare: (batch: Batch) => Inputs;
+  /** The differentiated function. `inputs` is what `prepare` returned. */
+  readonly loss: (inputs: Inputs, context: ForwardContext) => Loss;
 }
 
 /** How a training run ended. */

@@ -128,17 +128,22 @@ export class TrainingRun {
     });
   }
 
-  /** Saves where it is time to. */
-  async saveIfDue(): Promise<void> {
-    if (!this.checkpoint) return;
+  /** Whether it is time to save. */
+  isSaveDue(): boolean {
+    if (!this.checkpoint) return false;
     const { everySteps, everySeconds } = this.checkpoint;
     const late = performance.now() - this.savedAt >= everySeconds * 1000;
-    if (late || this.done % everySteps === 0) await this.save();
+    return late || this.done % everySteps === 0;
+  }
+
+  /** Whether `save` would write something. */
+  get needsSaving(): boolean {
+    return this.checkpoint !== undefined && this.savedStep !== this.done;
   }
 
   /** Saves what is not saved yet. Where the disk does not let it, that is told, and the run can go on. */
   async save(): Promise<void> {
-    if (!this.checkpoint || this.savedStep === this.done) return;
+    if (!this.needsSaving) return;
     const goOn = 'training goes on, and the next checkpoint is tried when it is due';
     await this.tolerate(`the checkpoint of step ${this.done}`, () => this.write(), goOn);
     // Also after a failure: a full disk is not to be tried at every step.

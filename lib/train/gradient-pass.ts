@@ -1,0 +1,50 @@
+/** The first half of a training step: forward pass and gradient. */
+import type { Loss } from '../losses/loss';
+import type { BatchStatistics, ForwardContext, NamedVariable } from '../nn/module';
+import { releaseAsUsed } from '../tensor/release-as-used';
+import { tf } from '../tensor/tf';
+
+/** What a forward and a backward pass give. */
+export interface GradientPass {
+  /** The loss. */
+  readonly value: tf.Scalar;
+  /** One a parameter, in their order. */
+  readonly gradients: readonly tf.Tensor[];
+  /** Of the batch, layer by layer; kept: `applyStatistics` disposes them. */
+  readonly statistics: BatchStatistics[];
+  /** Parts of the loss by name; kept. */
+  readonly parts: Readonly<Record<string, tf.Scalar>>;
+}
+
+/**
+ * Runs a loss forward and backward, in training mode.
+ * @param loss the differentiated function.
+ * @param context what else the forward pass is given.
+ * @throws naming the parameter that the loss does not depend on.
+ */
+export function gradientPass(
+  parameters: readonly NamedVariable[],
+  loss: (context: ForwardContext) => Loss,
+  context: Omit<ForwardContext, 'training' | 'statistics'>,
+): GradientPass {
+  const statistics: BatchStatistics[] = [];
+  let parts: Record<string, tf.Scalar> = {};
+  const { value, grads } = tf.variableGrads(
+    () => {
+      const result = releaseAsUsed(() => loss({ ...context, training: true, statistics }));
+      // Kept: what is computed for the gradient's sake is tidied away with it.
+      const kept = Object.entries(result.parts).map(([name, part]) => [name, tf.keep(part.clone())] as const);
+      parts = Object.fromEntries(kept);
+      return result.total;
+    },
+    parameters.map(({ variable }) => variable),
+  );
+  const gradients = parameters.map(({ name, variable }) => {
+    const gradient = grads[variable.name] as tf.Tensor | null;
+    if (gradient) return gradient;
+    throw new Error(
+      `train: the loss does not depend on the parameter ${name}; use it, or freeze it (rateFactor 0)`,
+    );
+  });
+  return { value, gradients, statistics, parts };
+}
