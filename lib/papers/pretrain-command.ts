@@ -7,12 +7,13 @@ import { useBackend } from '../tensor/backend';
 import { nearest } from '../tensor/nearest';
 import { writeSafetensors } from '../weights/safetensors';
 import { stateDict } from '../weights/state-dict';
-import { efficientDetRecipes, type EfficientDetTrunk } from './efficientdet/recipes';
-import { efficientDetTrunkFile, efficientDetTrunks, pretrainEfficientDetTrunk } from './efficientdet/trunks';
+import { efficientDetRecipes } from './efficientdet/recipes';
+import { pretrainEfficientDetTrunk } from './efficientdet/trunks';
+import { type ShippedTrunk, shippedTrunkFile, shippedTrunks } from './shipped-trunks';
 
 const help = `npm run pretrain -- [TRUNK]...     makes the pretrained trunks in data/weights again
 
-  TRUNK               ${efficientDetTrunks.join(', ')} (default: all of them), about five minutes each on two cores
+  TRUNK               ${shippedTrunks.join(', ')} (default: all of them), about five minutes each on two cores
   --output FOLDER     writes there instead, so that the shipped ones stay
   --help              this text
 `;
@@ -29,10 +30,10 @@ export async function pretrainCommand(args: string[]): Promise<number> {
       console.log(help);
       return 0;
     }
-    const trunks = positionals.length > 0 ? positionals.map(trunkNamed) : efficientDetTrunks;
+    const trunks = positionals.length > 0 ? positionals.map(trunkNamed) : shippedTrunks;
     console.log((await useBackend()).line);
     for (const trunk of trunks) {
-      const shipped = efficientDetTrunkFile(trunk);
+      const shipped = shippedTrunkFile(trunk);
       await make(trunk, values.output ? path.join(values.output, path.basename(shipped)) : shipped);
     }
     return 0;
@@ -42,16 +43,16 @@ export async function pretrainCommand(args: string[]): Promise<number> {
   }
 }
 
-function trunkNamed(name: string): EfficientDetTrunk {
-  const found = efficientDetTrunks.find((trunk) => trunk === name);
+function trunkNamed(name: string): ShippedTrunk {
+  const found = shippedTrunks.find((trunk) => trunk === name);
   if (found) return found;
-  const near = nearest(name, efficientDetTrunks);
+  const near = nearest(name, shippedTrunks);
   throw new Error(
-    `there is no trunk "${name}"${near ? `; did you mean "${near}"?` : `; there are ${efficientDetTrunks.join(' and ')}`}`,
+    `there is no trunk "${name}"${near ? `; did you mean "${near}"?` : `; there are ${shippedTrunks.join(' and ')}`}`,
   );
 }
 
-async function make(trunk: EfficientDetTrunk, file: string): Promise<void> {
+async function make(trunk: ShippedTrunk, file: string): Promise<void> {
   const recipe = efficientDetRecipes.default;
   const progress = createProgress({ label: trunk, total: recipe.pretraining.steps });
   const { backbone, accuracy } = await pretrainEfficientDetTrunk(recipe, trunk, {

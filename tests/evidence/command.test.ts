@@ -26,7 +26,9 @@ describe('npm run evidence', () => {
     expect(printed.join('\n')).toContain('--jobs N');
     expect(await evidenceCommand([])).toBe(2);
     expect(await evidenceCommand(['--list'])).toBe(0);
-    expect(printed.at(-1)?.split('\n')).toEqual(expect.arrayContaining(['efficientdet', 'scratchdet']));
+    expect(printed.at(-1)?.split('\n')).toEqual(
+      expect.arrayContaining(['efficientdet', 'megdet', 'scratchdet']),
+    );
   });
 
   test.each([

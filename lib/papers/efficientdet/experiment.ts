@@ -16,9 +16,10 @@ import { cosineSchedule } from '../../train/schedule';
 import type { TrainOptions, TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
 import { type DetectorEvaluation, evaluateDetector } from '../evaluation';
+import { loadShippedTrunk } from '../shipped-trunks';
 import { efficientDetConfig, efficientDetDetectorOptions, type EfficientDetPlan } from './networks';
 import type { EfficientDetArm, EfficientDetRecipe } from './recipes';
-import { efficientDetTrunk, loadEfficientDetTrunk } from './trunks';
+import { efficientDetTrunk } from './trunks';
 
 /** The network of an arm, less its trunk where that is no EfficientNet. */
 export function efficientDetArmPlan(
@@ -42,7 +43,7 @@ export async function buildEfficientDet(
   const backbone = efficientDetTrunk(recipe, arm.trunk);
   const config = { ...efficientDetConfig(plan, classes), backbone };
   const model = new EfficientDet(config, createRandom(`efficientdet/${seed}`));
-  if (recipe.pretrained) await loadEfficientDetTrunk(arm.trunk, model.backbone);
+  if (recipe.pretrained) await loadShippedTrunk(arm.trunk, model.backbone);
   return createEfficientDetDetector(model, efficientDetDetectorOptions(plan));
 }
 

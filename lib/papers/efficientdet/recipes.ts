@@ -1,14 +1,12 @@
 /** The recipes of the notebook that reproduces EfficientDet, and of its evidence: one experiment at three sizes. */
-import { sceneDifficulties, type SceneDifficulty } from '../../data/scenes/difficulty';
 import type { FusionMethod } from '../../models/necks/fusion';
 import type { NeckGraphName } from '../../models/necks/neck-graphs';
+import { type DataRecipe, threeClassScenes } from '../experiment-data';
 import type { PretrainingRecipe } from '../pretraining';
 import type { ByProfile } from '../profile';
+import { shippedResNet, type ShippedTrunk } from '../shipped-trunks';
 import { efficientDets, type EfficientDetPlan } from './networks';
 import { efficientDetPlan, trunkScaling } from './scaling';
-
-/** The trunks of the swaps: the paper's own, and the one that it replaces. */
-export type EfficientDetTrunk = 'efficientnet' | 'resnet';
 
 /** The dimensions that are scaled in figure 6, as far as an arm has others than the recipe's plan. */
 export type EfficientDetSize = Partial<
@@ -19,7 +17,8 @@ export type EfficientDetSize = Partial<
 export interface EfficientDetArm {
   /** Unique, and the name of its files. */
   readonly name: string;
-  readonly trunk: EfficientDetTrunk;
+  /** Of the swaps: the paper's own, or the one that it replaces. */
+  readonly trunk: ShippedTrunk;
   readonly neck: NeckGraphName;
   readonly fusion: FusionMethod;
   readonly size: EfficientDetSize;
@@ -32,15 +31,9 @@ export interface EfficientDetArm {
 }
 
 /** Everything that fixes the experiment, beside the data. */
-export interface EfficientDetRecipe extends Omit<PretrainingRecipe, 'momentum' | 'weightDecay'> {
+export interface EfficientDetRecipe extends DataRecipe, Omit<PretrainingRecipe, 'momentum' | 'weightDecay'> {
   /** What a reader may expect of this size, in time and in meaning. */
   readonly expect: string;
-  readonly difficulty: SceneDifficulty;
-  /** Images to train and to test on; of a folder at most so many. */
-  readonly trainImages: number;
-  readonly testImages: number;
-  /** Side of the scenes as rendered, pixels: larger than the network's input, so that drawings of the results are sharp. */
-  readonly sceneSize: number;
   /** The network that all arms vary. */
   readonly plan: EfficientDetPlan;
   /** Channels of the ResNet's four stages, and residual blocks of each; left out, ResNet-50. */
@@ -87,20 +80,12 @@ const smallPlan: EfficientDetPlan = {
 
 const smallRecipe: Omit<EfficientDetRecipe, 'expect'> = {
   // Focal loss learns slowly, so that a short run needs easy scenes; sizes over nearly three octaves, since levels are what is studied.
-  difficulty: {
-    ...sceneDifficulties.headline,
-    name: 'three-classes',
-    classes: ['car', 'cat', 'person'],
-    size: [0.12, 0.35, 0.8],
-    meanObjects: 2.4,
-    distractors: [0, 0],
-    jitter: 0.3,
-  },
+  difficulty: threeClassScenes,
   trainImages: 1200,
   testImages: 200,
   sceneSize: 192,
   plan: smallPlan,
-  resnet: { widths: [16, 32, 64, 96], blocks: [1, 1, 1, 1] },
+  resnet: { widths: shippedResNet.widths, blocks: shippedResNet.blocks },
   scales: {
     resolution: { inputSize: 112 },
     channels: { channels: 68 },

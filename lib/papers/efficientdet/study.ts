@@ -2,10 +2,10 @@
 import { equal, finite, higher, lower } from '../../evidence/comparisons';
 import type { Claim, Study, StudyArm, StudyContext, StudyResult, StudyRow } from '../../evidence/study';
 import { type FusionWeight, fusionWeights } from '../../models/necks/fusion-weights';
+import { openExperimentData } from '../experiment-data';
 import { formatPublished, type PublishedNumber } from '../published';
 import { detectionTables, lastLoss, stepCurve, studyOnFolder } from '../study-parts';
 import { efficientDetCosts } from './costs';
-import { openEfficientDetData } from './data';
 import {
   buildEfficientDet,
   efficientDetArmPlan,
@@ -32,7 +32,7 @@ async function run(
   { settings: arm }: StudyArm<EfficientDetArm>,
   { seed, folder, onProgress, onNotice }: StudyContext,
 ): Promise<StudyResult> {
-  const data = await openEfficientDetData(recipe, { folder: images });
+  const data = await openExperimentData(recipe, { folder: images });
   const classes = data.train.classes.length;
   const detector = await buildEfficientDet(recipe, arm, classes, seed);
   const steps = efficientDetSteps(recipe, arm);

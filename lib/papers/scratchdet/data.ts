@@ -1,8 +1,8 @@
 /** The images of the experiment: the shipped scenes, or a folder of the reader's own; and the recipe that they want. */
 import { findDataset } from '../../data/folder';
-import type { ScenesProgress } from '../../data/scenes/prepare';
-import { loadTrainTest, type TrainTest } from '../../data/train-test';
+import type { TrainTest } from '../../data/train-test';
 import { missingVocYears, readVocYears, type VocYears } from '../../data/voc-years';
+import { type ExperimentDataOptions, openExperimentData } from '../experiment-data';
 import type { Profile } from '../profile';
 import {
   scratchDetCocoRecipe,
@@ -12,7 +12,7 @@ import {
 } from './recipes';
 
 /** Options of `openScratchDetData`. */
-export interface ScratchDetDataOptions {
+export interface ScratchDetDataOptions extends ExperimentDataOptions {
   /**
    * A folder in any layout that `findDataset` knows; it then stands for both kinds of images. A `VOCdevkit` with VOC2007 and VOC2012 is taken as
    * the paper takes it. Left out: the shipped scenes.
@@ -20,7 +20,6 @@ export interface ScratchDetDataOptions {
   readonly folder?: string;
   /** Which of a `VOCdevkit`'s lists. Default: 07+12, where it has them; else those of the one year that is there. */
   readonly years?: VocYears;
-  readonly onProgress?: (progress: ScenesProgress) => void;
 }
 
 /**
@@ -35,14 +34,7 @@ export async function openScratchDetData(
 ): Promise<TrainTest> {
   if (folder !== undefined && (years !== undefined || !(await missingVocYears(folder))))
     return readVocYears(folder, years);
-  return loadTrainTest({
-    folder,
-    size: recipe.sceneSize,
-    trainImages: recipe.trainImages,
-    testImages: recipe.testImages,
-    difficulty: recipe.difficulty[kind],
-    onProgress,
-  });
+  return openExperimentData({ ...recipe, difficulty: recipe.difficulty[kind] }, { folder, onProgress });
 }
 
 /** The recipe of a profile; at the paper's size COCO has one of its own. */

@@ -17,11 +17,11 @@ import {
   efficientDetStudy,
   efficientDetSwapRows,
   efficientDetTrunk,
-  efficientDetTrunkFile,
-  efficientDetTrunks,
-  loadEfficientDetTrunk,
+  loadShippedTrunk,
   type Profile,
   readSafetensors,
+  shippedTrunkFile,
+  shippedTrunks,
   summarize,
   tf,
   useBackend,
@@ -114,11 +114,11 @@ describe('the recipes', () => {
 });
 
 describe('the shipped trunks', () => {
-  test.each(efficientDetTrunks)('%s: the detector begins with what is in the file', async (trunk) => {
+  test.each(shippedTrunks)('%s: the detector begins with what is in the file', async (trunk) => {
     const recipe = efficientDetRecipes.default;
     const arm = { ...efficientDetStudies(recipe).fusion[1], trunk };
     const { model } = await buildEfficientDet(recipe, arm, 3, 7);
-    const { tensors, metadata } = await readSafetensors(efficientDetTrunkFile(trunk));
+    const { tensors, metadata } = await readSafetensors(shippedTrunkFile(trunk));
     const variables = model.backbone.namedVariables();
     expect(variables).toHaveLength(tensors.size);
     for (const { name, variable } of variables) {
@@ -134,7 +134,7 @@ describe('the shipped trunks', () => {
 
   test('a trunk of another size is refused, naming what does not fit', async () => {
     const backbone = efficientDetTrunk(efficientDetRecipes.paper, 'efficientnet')(createRandom(1));
-    await expect(loadEfficientDetTrunk('efficientnet', backbone)).rejects.toThrow(/conv_stem/);
+    await expect(loadShippedTrunk('efficientnet', backbone)).rejects.toThrow(/conv_stem/);
     backbone.dispose();
   });
 });
