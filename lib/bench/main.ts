@@ -17,6 +17,8 @@ const help: string = `Measures this library beside its rivals, which take turns 
   npm run bench -- inference           their forward passes
   npm run bench -- nms evaluation      non-maximum suppression; average precision
   npm run bench -- data                images decoded, augmented, batched; training with its data
+  npm run bench -- recompute           a training step that computes blocks twice to need less memory
+  npm run bench -- devices             a training step on this thread, on one device and on two
   npm run bench -- kernel              the notebook's kernel: start, cells, completion, memory
   npm run bench -- --quick             few rounds of small cases
   npm run bench -- --net mbconv        only this network: resnet, mbconv, shuffle
@@ -30,7 +32,16 @@ The table gives the median and the spread of the rounds; ratios are taken round 
 (and pycocotools, for evaluation); DETLAB_THREADS sets the threads of all. Steps are taken in float32 with momentum, PyTorch's in channels_last.
 `;
 
-const choices = ['steps', 'inference', 'nms', 'evaluation', 'data', 'kernel'] as const;
+const choices = [
+  'steps',
+  'inference',
+  'nms',
+  'evaluation',
+  'data',
+  'recompute',
+  'devices',
+  'kernel',
+] as const;
 type Choice = (typeof choices)[number];
 
 /** Runs the benchmark and prints its tables. Returns the exit code. */
@@ -106,6 +117,9 @@ export async function benchCommand(words: string[]): Promise<number> {
   if (chosen.has('nms')) show(await (await import('./suppression.js')).compareSuppression(rounds));
   if (chosen.has('evaluation')) show(await (await import('./evaluation.js')).compareEvaluation(rounds));
   if (chosen.has('data')) show(await (await import('./data.js')).compareData(rounds));
+  if (chosen.has('recompute'))
+    show(await (await import('./recomputation.js')).compareRecomputation(rounds, note));
+  if (chosen.has('devices')) show(await (await import('./devices.js')).compareDevices(rounds));
   if (chosen.has('kernel')) show(await (await import('./kernel.js')).compareKernel(rounds, note));
 
   if (json !== undefined) {

@@ -1,0 +1,106 @@
+/** `npm run bench -- devices`: a training step on one thread, and shared out among devices. */
+import type { Batch } from '../data/loader';
+import { megDetReplica, type MegDetReplicaSettings } from '../papers/megdet/on-devices';
+import { megDetRecipes } from '../papers/megdet/recipes';
+import { createRandom } from '../tensor/random';
+import { RandomStream } from '../tensor/random-stream';
+import { DeviceGroup } from '../train/devices/device-group';
+import { type AcrossDevices, deviceJobs } from '../train/devices/device-jobs';
+import { loadReplica } from '../train/devices/replica';
+import { shareOut } from '../train/devices/shards';
+import { createLocalStepper } from '../train/local-stepper';
+import { saveState } from '../train/run-state';
+import { Sgd } from '../train/sgd';
+import { type Comparison, takeTurns, type Way } from './measure';
+
+const images = 16;
+const rate = 1e-3;
+
+/** Steps of the small Faster R-CNN of MegDet's notebook, 16 images each, however many devices share them. */
+export async function compareDevices(rounds: number): Promise<Comparison[]> {
+  const recipe = megDetRecipes.default;
+  const { inputSize } = recipe.plan;
+  const settings: MegDetReplicaSettings = { recipe, arm: { batchNorm: 'batch' }, classes: 3, seed: 1 };
+  const source = { module: 'detlab', name: 'megDetReplica', settings };
+  const batch = randomBatch(inputSize);
+  const own = await loadReplica(source);
+  const alone = await threadWay(settings, batch);
+  const groups: (Way & { close(): Promise<void> })[] = [];
+  for (const [name, devices, compile, batchNorm] of ways) {
+    const jobs = deviceJobs({
+      source,
+      devices,
+      batchNorm,
+      compile,
+      clipNorm: Infinity,
+      gradientChange: false,
+    });
+    const group = await DeviceGroup.start({ jobs, timeoutSeconds: 300 });
+    const optimizer = new Sgd(own.model.parameters());
+    const random = new RandomStream(settings.seed);
+    await group.load(await saveState({ model: own.model, optimizer, random, step: { slots: () => [] } }));
+    optimizer.dispose();
+    random.dispose();
+    const shards = shareOut(images, devices);
+    groups.push({ name, run: () => group.step(batch, shards, rate), close: () => group.close() });
+  }
+  const contestants = await takeTurns(rounds, [alone, ...groups]);
+  for (const group of groups) await group.close();
+  alone.dispose();
+  own.model.dispose();
+  return [{ part: 'data-parallel step', size: `${inputSize} px`, images, contestants }];
+}
+
+const all: AcrossDevices = { devices: 'all' };
+const ways: readonly (readonly [
+  name: string,
+  devices: number,
+  compile: boolean,
+  batchNorm: AcrossDevices | undefined,
+])[] = [
+  ['1 device', 1, true, undefined],
+  ['2 devices', 2, true, undefined],
+  ['1 device, eager', 1, false, undefined],
+  ['2 devices, eager', 2, false, undefined],
+  ['2 devices, batch norm across', 2, true, all],
+];
+
+/** The same step as `train` takes it. */
+async function threadWay(settings: MegDetReplicaSettings, batch: Batch): Promise<Way & { dispose(): void }> {
+  const { model, prepare, loss } = await megDetReplica(settings);
+  const optimizer = new Sgd(model.parameters());
+  const random = new RandomStream(settings.seed);
+  const stepper = createLocalStepper({
+    ...{ model, prepare, loss, optimizer },
+    context: { random },
+    clipNorm: Infinity,
+    change: false,
+    compiled: true,
+  });
+  return {
+    name: 'this thread',
+    run: () => stepper.run(batch, { step: 0, learningRate: rate, last: true }),
+    dispose() {
+      void stepper.dispose();
+      optimizer.dispose();
+      random.dispose();
+      model.dispose();
+    },
+  };
+}
+
+/** Noise, two objects an image. */
+function randomBatch(side: number): Batch {
+  const random = createRandom('bench/devices');
+  const object = (): [number, number, number, number] => {
+    const [x, y] = [random.uniform(0, side / 2), random.uniform(0, side / 2)];
+    return [x, y, x + random.uniform(side / 6, side / 2), y + random.uniform(side / 6, side / 2)];
+  };
+  return {
+    images: Float32Array.from({ length: images * side * side * 3 }, () => random.normal()),
+    shape: [images, side, side, 3],
+    groundTruth: Array.from({ length: images }, () => [0, 1].map((label) => ({ box: object(), label }))),
+    ids: Array.from({ length: images }, (_, i) => `image ${i}`),
+    fits: Array.from({ length: images }, () => ({ scaleX: 1, scaleY: 1, offsetX: 0, offsetY: 0 })),
+  };
+}
