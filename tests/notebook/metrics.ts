@@ -113,4 +113,42 @@ export const metricChecks: Readonly<Record<string, (notebook: NotebookDocument) 
     expect(claims.length).toBeGreaterThanOrEqual(11);
     for (const { verdict } of claims) expect(verdict).toMatch(/^(shown|not shown|contradicted)/);
   },
+  '03-megdet'(notebook) {
+    // Two devices are the whole batch to the rounding of float32; apart they are another network.
+    const trials = tableOf(notebook, '488,691 gradients');
+    expect(trials).toHaveLength(3);
+    const differences = trials.map((row) => Number(row['largest difference of a gradient']));
+    expect(differences[0]).toBeLessThan(1e-5);
+    expect(differences[1]).toBeLessThan(1e-5);
+    expect(differences[2]).toBeGreaterThan(1e-3);
+    for (const row of trials.slice(0, 2)) {
+      expect(Number(row.loss)).toBeCloseTo(Number(row['loss, one device']), 4);
+    }
+    const hashes = tableOf(notebook, 'After 4 steps').map((row) => row['SHA-256 of all that it has']);
+    expect(hashes).toHaveLength(2);
+    expect(hashes[1]).toBe(hashes[0]);
+
+    const segments = tableOf(notebook, '16 blocks');
+    // Recomputation gives the same gradients, and short segments need less memory than all blocks at once.
+    for (const row of segments) expect(row['all gradients the same to the bit']).toBe('yes');
+    const bytes = segments.map((row) => Number(row['MB at most']));
+    expect(Math.min(...bytes)).toBeLessThan(0.6 * bytes[bytes.length - 1]);
+
+    const plans = tableOf(notebook, 'ResNet-50 at 64 pixels');
+    // The larger the budget, the less is computed twice.
+    const twice = plans.slice(2).map((row) => parseInt(row['computed twice'], 10));
+    expect([...twice].sort((a, b) => a - b)).toEqual(twice);
+
+    // Arithmetic: calibrated by the paper's time at 8 GPUs without cross-device batch norm, which then costs a little.
+    const modelled = tableOf(notebook, 'A model, not a measurement');
+    expect(modelled.map((row) => row.GPUs)).toEqual(['8', '16', '32', '64', '128']);
+    expect(modelled.map((row) => row['hours (model)'])).toEqual(['33.8', '18.5', '9.4', '4.7', '2.4']);
+
+    // A detector that has barely begun: more than this would mean that it has seen the test images.
+    for (const row of tableOf(notebook, '128 images each')) expect(Number(row['mAP here'])).toBeLessThan(20);
+
+    const claims = tableOf(notebook, 'Claims, from the paper to this page');
+    expect(claims.length).toBeGreaterThanOrEqual(9);
+    for (const { verdict } of claims) expect(verdict).toMatch(/^(shown|not shown|contradicted)/);
+  },
 };
