@@ -206,6 +206,10 @@ export class TrainingRun {
       this.id = facts.run;
       this.newest = file;
       this.savedStep = facts.step;
+      // A run that was killed when it had written a checkpoint may have left the oldest, which it was about to delete. More than one is
+      // another choice of `keep`: nothing is deleted for that before the next checkpoint is there.
+      const { folder, keep } = this.checkpoint;
+      if ((await listCheckpoints(folder)).length === keep + 1) await pruneCheckpoints(folder, keep);
       await this.continueLog(facts);
     } else {
       await this.startLog();

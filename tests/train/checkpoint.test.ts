@@ -52,6 +52,20 @@ async function brokenOff(after: number, more: object = {}): Promise<void> {
 describe('a run with checkpoints', () => {
   on('wasm');
 
+  test('taken up again deletes the checkpoint that a killed one was about to, and no others', async () => {
+    await train(lineRun(new Line(), { checkpoint: { folder, everySteps: 2, keep: 4 } }));
+    const steps = async (keep: number): Promise<number[]> => {
+      const model = new Line();
+      const { resumedAt } = await train(lineRun(model, { checkpoint: { folder, everySteps: 2, keep } }));
+      expect(resumedAt).toBe(8);
+      model.dispose();
+      return (await listCheckpoints(folder)).map(({ step }) => step);
+    };
+    expect(await steps(2)).toEqual([8, 6, 4, 2]);
+    expect(await steps(4)).toEqual([8, 6, 4, 2]);
+    expect(await steps(3)).toEqual([8, 6, 4]);
+  });
+
   test('by one line: goes on after an error, and a finished one returns its result', async () => {
     const tensors = tf.memory().numTensors;
     const [model, twin] = [new Line(), new Line()];
