@@ -10,6 +10,7 @@ export * from './boxes/fpn-levels';
 export * from './boxes/fpn-levels-tensor';
 export * from './boxes/geometry';
 export * from './boxes/matching';
+export * from './boxes/nan-prediction';
 export * from './boxes/nms';
 export * from './boxes/point-anchors';
 export * from './boxes/proposals';

@@ -5,6 +5,7 @@
 import type { AnchorSet } from './anchors';
 import { type BoxCoder, efficientDetCoder, retinaNetCoder } from './coders';
 import { clipBoxes } from './geometry';
+import { NanPrediction } from './nan-prediction';
 import { batchedNms } from './nms';
 import { topScores } from './score-order';
 import { softNms } from './soft-nms';
@@ -66,7 +67,7 @@ export const efficientDetDetectionOptions: DenseDetectionOptions = {
  * coordinates of up to 1000 boxes, which may round an IoU at the threshold to its other side.
  * @param logits `[A, C]` before the sigmoid, no background class
  * @param deltas `[A, 4]` encoded by the coder
- * @throws RangeError when sizes do not go together, or naming the first prediction that is NaN
+ * @throws RangeError when sizes do not go together; NanPrediction, naming the first prediction that is NaN
  */
 export function denseDetections(
   logits: Float32Array,
@@ -144,8 +145,6 @@ function sigmoid(logit: number): number {
 function refuseNan(values: Float32Array, columns: number, what: string): void {
   for (let i = 0; i < values.length; i++) {
     if (values[i] === values[i]) continue;
-    throw new RangeError(
-      `denseDetections: ${what} ${i % columns} of anchor ${Math.floor(i / columns)} is NaN; the network has diverged or its input is wrong`,
-    );
+    throw new NanPrediction(`denseDetections: ${what} ${i % columns} of anchor ${Math.floor(i / columns)}`);
   }
 }

@@ -1,5 +1,6 @@
 /** From a two-stage detector's raw predictions to detections (Girshick, ICCV 2015; torchvision's `postprocess_detections`). */
 import { type BoxCoder, fasterRcnnCoder } from './coders';
+import { NanPrediction } from './nan-prediction';
 import { classwiseNms } from './nms';
 import type { Detection } from './types';
 
@@ -31,7 +32,7 @@ export interface RegionPredictions {
  * Detections of one image, highest score first; empty when nothing scores above the threshold. Boxes are cut to the image before
  * suppression. The background's class and box are passed over.
  * @param width, height of the network's input, pixels
- * @throws RangeError when sizes do not go together, or naming the first region whose score is NaN
+ * @throws RangeError when sizes do not go together; NanPrediction, naming the first region whose score is NaN
  */
 export function regionDetections(
   { boxes, classScores, boxDeltas }: RegionPredictions,
@@ -58,9 +59,7 @@ export function regionDetections(
     for (let c = 0; c < classes; c++) {
       const score = classScores[i * columns + c + 1];
       if (score !== score) {
-        throw new RangeError(
-          `regionDetections: the score of region ${i}, class ${c} is NaN; the network has diverged or its input is wrong`,
-        );
+        throw new NanPrediction(`regionDetections: the score of region ${i}, class ${c}`);
       }
       const at = i * classes + c;
       // Absent, unless it is worth decoding and large enough.

@@ -1,5 +1,6 @@
 /** From the raw predictions of the Open Images detector to detections, as MediaPipe's graph does it. */
 import type { AnchorSet } from '../../boxes/anchors';
+import { NanPrediction } from '../../boxes/nan-prediction';
 import { batchedNms } from '../../boxes/nms';
 import type { Detection } from '../../boxes/types';
 import type { DetectionOptions } from '../detector';
@@ -27,7 +28,7 @@ export interface OpenImagesDetectionOptions extends DetectionOptions {
  * the background's is not looked at.
  * @param classLogits `[A, C + 1]` before the sigmoid, background at index 0
  * @param boxDeltas `[A, 4]` as ty, tx, th, tw
- * @throws RangeError when sizes do not go together, or a prediction is NaN.
+ * @throws RangeError when sizes do not go together; NanPrediction where a score is NaN.
  */
 export function openImagesDetections(
   classLogits: Float32Array,
@@ -54,8 +55,7 @@ export function openImagesDetections(
     let best = -1;
     for (let label = 0; label < columns - 1; label++) {
       const logit = classLogits[anchor * columns + label + 1];
-      if (logit !== logit)
-        throw new RangeError(`openImagesDetections: anchor ${anchor} has a score that is NaN`);
+      if (logit !== logit) throw new NanPrediction(`openImagesDetections: a score of anchor ${anchor}`);
       if (suppression === 'across-classes') {
         if (best < 0 || logit > classLogits[anchor * columns + best + 1]) best = label;
         continue;

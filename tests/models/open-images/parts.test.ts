@@ -130,7 +130,7 @@ describe('detections', () => {
     expect(() => openImagesDetections(new Float32Array(10), new Float32Array(4 * count), anchors)).toThrow(
       /10 logits and 7668 deltas do not go with 1917 anchors/,
     );
-    expect(() => detect([[7, [0.1, NaN, 0.1, 0.1]]])).toThrow(/anchor 7 has a score that is NaN/);
+    expect(() => detect([[7, [0.1, NaN, 0.1, 0.1]]])).toThrow(/a score of anchor 7 is NaN/);
   });
 });
 
