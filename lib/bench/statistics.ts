@@ -1,18 +1,13 @@
 /** What a series of measurements says. */
+import { median } from '../tensor/median';
+
+export { median } from '../tensor/median';
 
 /** Median, least and greatest. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-}
-
-/** The middle value; of an even number the mean of the two in the middle. @throws RangeError without values. */
-export function median(values: readonly number[]): number {
-  if (values.length === 0) throw new RangeError('median: there are no values');
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** @throws RangeError without values. */

@@ -1,4 +1,6 @@
 /** Where the memory of training goes: the bytes that every layer of a network leaves behind for its gradient. */
+import { nextTensorId, type TapeNode, tapeState, withTape } from '../tensor/gradient-tape';
+import { drawnAgain } from '../tensor/random-stream';
 import { tf } from '../tensor/tf';
 import type { ForwardContext, Module } from './module';
 import { moduleNames } from './summary';
@@ -17,13 +19,6 @@ export interface LayerMemory {
 
 const input = '(input)';
 const outside = '(outside)';
-
-/** What the engine notes of one operation for the way back. */
-interface TapeNode {
-  readonly inputs: Readonly<Record<string, tf.Tensor | undefined>>;
-  readonly outputs: readonly tf.Tensor[];
-  readonly saved?: readonly tf.Tensor[];
-}
 
 /** Methods in which a module does its work. */
 const methods = ['forward', 'predict', 'loss'] as const;
@@ -44,27 +39,15 @@ export function activationMemory(
   compute: (context: ForwardContext) => unknown,
   context: Omit<ForwardContext, 'training' | 'statistics'> = {},
 ): LayerMemory[] {
-  const state = tf.engine().state as unknown as { readonly activeTape: readonly TapeNode[] };
   const { random } = context;
   const training: ForwardContext = { ...context, training: true };
-  const first = (tf.engine() as unknown as { nextTensorId(): number }).nextTensorId();
-  let bytes = new Map<string, number>();
+  const first = nextTensorId();
   const names = moduleNames(model);
-  tf.tidy(() => {
-    // The result depends on no input: there is no gradient to take, and the engine drops what was kept for one.
-    tf.engine().gradients(
-      () => {
-        const run = (): unknown => compute(training);
-        const owners = watch(names, state.activeTape, () =>
-          random ? random.withState(random.state, run) : run(),
-        );
-        bytes = keptBytes(state.activeTape, owners, first);
-        return tf.scalar(0);
-      },
-      [tf.scalar(0)],
-      undefined,
-      true,
-    );
+  let bytes = new Map<string, number>();
+  withTape(() => {
+    const tape = tapeState().activeTape!;
+    const owners = watch(names, tape, () => drawnAgain(random, () => compute(training)));
+    bytes = keptBytes(tape, owners, first);
   });
   const types = new Map([...names].map(([module, name]) => [name, module.constructor.name]));
   return [...bytes].map(([layer, count]) => ({ layer, type: types.get(layer) ?? '', bytes: count }));
@@ -76,7 +59,7 @@ function watch(
   tape: readonly TapeNode[],
   compute: () => unknown,
 ): string[] {
-  const { state } = tf.engine() as unknown as { state: { readonly kernelDepth: number } };
+  const state = tapeState();
   const owners: string[] = [];
   const stack: string[] = [outside];
   /** The last layer that ran where nothing is noted: the operation that comes next, a recomputed segment, has its output. */

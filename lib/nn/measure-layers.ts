@@ -1,5 +1,8 @@
 /** What the layers of a chain keep for their gradients and how long they take, measured. */
+import { withTape } from '../tensor/gradient-tape';
 import { liveBytes } from '../tensor/live-bytes';
+import { median } from '../tensor/median';
+import { drawnAgain } from '../tensor/random-stream';
 import { tf } from '../tensor/tf';
 import type { ForwardContext } from './module';
 import type { ChainLayer } from './recompute-plan';
@@ -49,10 +52,8 @@ export function measureLayers(
     trace: (entry) => (multiplyAdds += entry.multiplyAdds),
   };
   const { random } = context;
-  const run = (layer: MapLayer, input: tf.Tensor4D): tf.Tensor4D => {
-    const forward = (): tf.Tensor4D => tf.tidy(() => layer.forward(input, training));
-    return random ? random.withState(random.state, forward) : forward();
-  };
+  const run = (layer: MapLayer, input: tf.Tensor4D): tf.Tensor4D =>
+    drawnAgain(random, () => tf.tidy(() => layer.forward(input, training)));
   const measured: MeasuredLayer[] = [];
   tf.tidy(() => {
     let y = x;
@@ -76,18 +77,11 @@ function keptOf(forward: () => tf.Tensor4D): { output: tf.Tensor4D; keptBytes: n
   let keptBytes = 0;
   let output: tf.Tensor4D | undefined;
   liveBytes((added) =>
-    // The result depends on no input: there is no gradient to take, and the engine drops what was kept for one.
-    tf.engine().gradients(
-      () => {
-        const before = added();
-        output = tf.keep(forward());
-        keptBytes = added() - before;
-        return tf.scalar(0);
-      },
-      [tf.scalar(0)],
-      undefined,
-      true,
-    ),
+    withTape(() => {
+      const before = added();
+      output = tf.keep(forward());
+      keptBytes = added() - before;
+    }),
   );
   const kept = output as unknown as tf.Tensor4D;
   // A clone that the surrounding tidy disposes.
@@ -100,9 +94,4 @@ function secondsOf(forward: () => tf.Tensor4D): number {
   const start = performance.now();
   tf.tidy(() => forward().slice([0, 0, 0, 0], [1, 1, 1, 1]).dataSync());
   return (performance.now() - start) / 1000;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }

@@ -1,10 +1,11 @@
 /** A chain of layers in segments, some of which are computed again on the way back. */
 import { releaseAsUsed } from '../tensor/release-as-used';
 import { tf } from '../tensor/tf';
-import type { ForwardContext } from './module';
+import type { ForwardContext, NamedVariable } from './module';
 import { segmentsOf } from './plan-segments';
 import { recompute, type Segment } from './recompute';
 import type { RecomputePlan } from './recompute-plan';
+import { runLayers } from './sequential';
 
 /** One layer of a chain: from one map to one map. Any `Layer` is one. */
 export type MapLayer = Segment<tf.Tensor4D, tf.Tensor4D>;
@@ -31,17 +32,10 @@ export function runSegments(
   return tf.tidy(() =>
     releaseAsUsed(() =>
       segments.reduce((y, { layers: own, recompute: again }) => {
-        const segment = chainOf(own);
-        return again ? recompute(segment, y, context) : segment.forward(y, context);
+        if (!again) return runLayers(own, y, context);
+        const parameters = (): NamedVariable[] => own.flatMap((layer) => layer.parameters());
+        return recompute({ forward: (...given) => runLayers(own, ...given), parameters }, y, context);
       }, x),
     ),
   );
-}
-
-/** Layers one after another as one. */
-export function chainOf(layers: readonly MapLayer[]): MapLayer {
-  return {
-    forward: (x, context) => tf.tidy(() => layers.reduce((y, layer) => layer.forward(y, context), x)),
-    parameters: () => layers.flatMap((layer) => layer.parameters()),
-  };
 }

@@ -26,6 +26,10 @@ export class Relu6 extends Module {
 }
 
 /** Runs `layers` in their order. No layers give `x` itself. The caller disposes the result. */
-export function runLayers(layers: readonly Layer[], x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
+export function runLayers(
+  layers: readonly Pick<Layer, 'forward'>[],
+  x: tf.Tensor4D,
+  context: ForwardContext,
+): tf.Tensor4D {
   return tf.tidy(() => layers.reduce((y, layer) => layer.forward(y, context), x));
 }

@@ -4,6 +4,11 @@ import { runKernel } from './kernels/registry';
 import { statelessUniformKernel } from './kernels/stateless-uniform';
 import { tf } from './tf';
 
+/** Runs `body`; what it draws is drawn again by whoever draws next. Without a stream it is just run. */
+export function drawnAgain<T>(random: RandomStream | undefined, body: () => T): T {
+  return random ? random.withState(random.state, body) : body();
+}
+
 /**
  * A stream of random tensors. Its whole state is one variable, so that it is saved, restored and advanced like a weight. The same
  * seed gives the same numbers on every backend: uniform ones to the bit (TensorFlow's StatelessRandomUniform, Philox 4x32-10),

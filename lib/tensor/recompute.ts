@@ -3,6 +3,7 @@
  * on the way forward is thrown away and computed again when its gradient is asked for.
  */
 import { activeRecorder } from './compile/recorder';
+import { tapeState } from './gradient-tape';
 import { releaseAsUsed } from './release-as-used';
 import { tf } from './tf';
 
@@ -39,11 +40,10 @@ export function recomputeTensors<T extends tf.Tensor>(
 
 /** d f / d xs, given dy, while another gradient is being taken. */
 function gradients(f: () => tf.Tensor, xs: tf.Tensor[], dy: tf.Tensor): tf.Tensor[] {
-  const engine = tf.engine();
-  const state = engine.state as unknown as { activeTape: unknown };
+  const state = tapeState();
   const outer = state.activeTape;
   try {
-    const { grads } = engine.gradients(() => releaseAsUsed(f, dy), xs, dy, true);
+    const { grads } = tf.engine().gradients(() => releaseAsUsed(f, dy), xs, dy, true);
     // Integers, and what the result does not depend on, have no gradient; customGrad wants one all the same.
     return grads.map((grad: tf.Tensor | undefined, i) => grad ?? tf.zeros(xs[i].shape));
   } finally {

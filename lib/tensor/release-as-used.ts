@@ -1,20 +1,6 @@
 /** Gradients that free memory while they are taken, where eager TensorFlow.js frees everything after the last. */
+import { nextTensorId, tapeState } from './gradient-tape';
 import { tf } from './tf';
-
-/** What the engine notes of one operation for the way back. */
-interface TapeNode {
-  readonly inputs: Readonly<Record<string, tf.Tensor>>;
-  readonly saved?: readonly tf.Tensor[];
-  gradient?: Gradient;
-}
-
-/** Called on the node, whose `inputs` are then those that a gradient is wanted of. */
-type Gradient = (this: TapeNode, dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
-
-interface EngineState {
-  readonly activeTape: TapeNode[] | null | undefined;
-  readonly gradientDepth: number;
-}
 
 /**
  * Runs `compute`, part of a function whose gradient is being taken. On the way back, what each operation of it has kept, the gradient of
@@ -26,7 +12,7 @@ interface EngineState {
  * @param stays a tensor that is not to be disposed though it is the gradient of an output: one that the caller starts with.
  */
 export function releaseAsUsed<T>(compute: () => T, stays?: tf.Tensor): T {
-  const state = tf.engine().state as unknown as EngineState;
+  const state = tapeState();
   const tape = state.activeTape;
   if (state.gradientDepth === 0 || !tape) return compute();
   const start = tape.length;
@@ -50,7 +36,7 @@ function ownGradients(
   gradient: () => Record<string, () => tf.Tensor>,
   inputs: readonly string[],
 ): Record<string, tf.Tensor> {
-  const first = (tf.engine() as unknown as { nextTensorId(): number }).nextTensorId();
+  const first = nextTensorId();
   return tf.tidy(() => {
     const given = new Set<tf.Tensor>();
     const gradients = gradient();

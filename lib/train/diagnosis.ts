@@ -1,6 +1,7 @@
 /** Finds where NaN or infinity entered a step: the batch, a parameter, a layer's output, a part of the loss or a gradient. */
 import type { ForwardContext, Module, NamedVariable } from '../nn/module';
 import { moduleNames } from '../nn/summary';
+import { drawnAgain } from '../tensor/random-stream';
 import { tf } from '../tensor/tf';
 import type { Loss } from '../losses/loss';
 
@@ -29,8 +30,7 @@ export async function firstNonFinite<Inputs extends Record<string, tf.Tensor>>(
     seen.push({ what, tensor: tf.keep(tensor.clone()) });
   };
   const variables = parameters.map(({ variable }) => variable);
-  const state = context.random && tf.keep(context.random.state.clone());
-  const { value, grads } = tf.variableGrads(() => {
+  const run = (): tf.Scalar => {
     const { total, parts } = loss(inputs, {
       ...context,
       training: true,
@@ -40,13 +40,12 @@ export async function firstNonFinite<Inputs extends Record<string, tf.Tensor>>(
     for (const [name, part] of Object.entries(parts)) look(`the ${name} part of the loss`, part);
     look('the loss', total);
     return total;
-  }, variables);
+  };
+  const { value, grads } = drawnAgain(context.random, () => tf.variableGrads(run, variables));
   // The gradient flows from the last layer to the first: the last that is affected is where it began.
   for (const { name, variable } of [...parameters].reverse())
     look(`the gradient of ${name}`, grads[variable.name]);
   tf.dispose([value, grads]);
-  if (state) context.random?.state.assign(state as tf.Tensor1D);
-  state?.dispose();
   try {
     for (const { what, tensor } of seen) if (!(await isFinite(tensor))) return what;
     return 'nothing when it was run again';

@@ -10,7 +10,7 @@ import { Conv2d } from '../../nn/conv';
 import { kaimingNormalFanOut } from '../../nn/initializers';
 import { type ForwardContext, Module } from '../../nn/module';
 import type { RecomputePlan } from '../../nn/recompute-plan';
-import { chainOf, type MapLayer, runSegments } from '../../nn/run-segments';
+import { type MapLayer, runSegments } from '../../nn/run-segments';
 import { type Layer, runLayers } from '../../nn/sequential';
 import { relu } from '../../tensor/kernels/activations';
 import { sumOf } from '../../tensor/kernels/linear';
@@ -257,7 +257,7 @@ export class ResNet extends Module implements Backbone {
     return tf.tidy(() => {
       let y = x;
       return chains.map((chain, stage) => {
-        if (!recompute) return (y = chainOf(chain).forward(y, context));
+        if (!recompute) return (y = runLayers(chain, y, context));
         y = runSegments(chain, y, context, recompute[stage]);
         // Handed out as a tensor of its own: so the parts of the map's gradient are added in one order, whatever is recomputed.
         return y.clone();

@@ -1,6 +1,7 @@
 /** How long the ways of fusing take (table 6), on this machine. */
 import { fuseMaps, type FusionMethod } from '../../models/necks/fusion';
 import { compile } from '../../tensor/compile/compile';
+import { median } from '../../tensor/median';
 import { tf } from '../../tensor/tf';
 
 /** Options of `timeFusion`. */
@@ -56,6 +57,6 @@ export async function timeFusion(
     for (const once of runs) once.dispose();
     tf.dispose([maps, weights]);
   }
-  const [own, sum] = seconds.map((all) => all.sort((a, b) => a - b)[rounds >> 1]);
+  const [own, sum] = seconds.map(median);
   return own / sum;
 }

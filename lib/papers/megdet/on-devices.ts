@@ -1,5 +1,6 @@
 /** The experiment on several devices: what a device is sent, training, and how many images a second they do together. */
 import type { FasterRcnnDetector } from '../../models/two-stage/faster-rcnn-detector';
+import { median } from '../../tensor/median';
 import { detectorReplica, type Replica, type ReplicaSource } from '../../train/devices/replica';
 import {
   type DevicesResult,
@@ -105,13 +106,11 @@ export async function measureThroughput(
     },
   });
   const logs = result.logs.slice(1);
-  const seconds = logs.map((log) => log.seconds).sort((a, b) => a - b);
-  const median = (seconds[(seconds.length - 1) >> 1] + seconds[seconds.length >> 1]) / 2;
   const { images } = logs[0];
   return {
     workers: options.devices,
     images,
-    imagesPerSecond: images / median,
+    imagesPerSecond: images / median(logs.map(({ seconds }) => seconds)),
     computing: computing / readings,
     waiting: waiting / readings,
     megabytes: bytes / readings / 1e6,
