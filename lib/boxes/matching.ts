@@ -74,6 +74,15 @@ export interface AnchorMatches {
   readonly positives: number;
 }
 
+/** What becomes of an object by its marks. */
+export function objectRole(
+  object: Pick<GroundTruth, 'difficult' | 'crowd'>,
+  { difficult = 'use', crowd = 'drop' }: Pick<MatchOptions, 'difficult' | 'crowd'>,
+): 'use' | 'drop' | 'ignore' {
+  if (object.crowd && crowd !== 'use') return crowd;
+  return object.difficult ? difficult : 'use';
+}
+
 /**
  * Matches anchors to one image's objects. Without objects, every anchor is background.
  * @param anchors `[A, 4]` xyxy
@@ -84,7 +93,7 @@ export function matchAnchors(
   objects: readonly GroundTruth[],
   options: MatchOptions = {},
 ): AnchorMatches {
-  const { bipartite = 'independent', difficult = 'use', crowd = 'drop' } = options;
+  const { bipartite = 'independent' } = options;
   // In float32, as the IoU that is compared with them.
   const positiveIou = Math.fround(options.positiveIou ?? 0.5);
   const negativeIou = Math.fround(options.negativeIou ?? positiveIou);
@@ -94,13 +103,9 @@ export function matchAnchors(
     );
   }
   const count = boxCount(anchors);
-  const role = ({ difficult: d, crowd: c }: GroundTruth): 'use' | 'drop' | 'ignore' => {
-    if (c && crowd !== 'use') return crowd;
-    return d ? difficult : 'use';
-  };
   const used: number[] = [];
   objects.forEach((object, index) => {
-    if (role(object) === 'use') used.push(index);
+    if (objectRole(object, options) === 'use') used.push(index);
   });
 
   const areas = areasInSingle(anchors);
@@ -158,7 +163,7 @@ export function matchAnchors(
     }
   }
   objects.forEach((object) => {
-    if (role(object) !== 'ignore') return;
+    if (objectRole(object, options) !== 'ignore') return;
     forEachOverlap(anchors, areas, object, object.crowd === true, (a, value) => {
       if (value >= positiveIou) labels[a] = ignoreLabel;
     });

@@ -3,7 +3,14 @@
  * troubles of small batches that MegDet names (arXiv 1711.07240).
  */
 import { type BoxArray, isDegenerate, toBoxArray } from './geometry';
-import { backgroundLabel, matchAnchors, type MatchOptions, roiMatching, rpnMatching } from './matching';
+import {
+  backgroundLabel,
+  matchAnchors,
+  type MatchOptions,
+  objectRole,
+  roiMatching,
+  rpnMatching,
+} from './matching';
 import type { SampleSize } from './proposals-sampling';
 import type { GroundTruth } from './types';
 
@@ -59,7 +66,7 @@ export function regionCounts(
   options: SampleCountOptions = {},
 ): SampleCounts {
   const { matching = roiMatching, sample = { size: 512, positiveFraction: 0.25 } } = options;
-  const own = objects.filter(({ box, crowd }) => !crowd && !isDegenerate(box));
+  const own = objects.filter((object) => !isDegenerate(object.box) && objectRole(object, matching) === 'use');
   const regions = new Float32Array(proposals.length + 4 * own.length);
   regions.set(proposals);
   regions.set(toBoxArray(own.map(({ box }) => box)), proposals.length);

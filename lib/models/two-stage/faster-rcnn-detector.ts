@@ -1,6 +1,7 @@
 /** A detector around a two-stage network: its targets, its loss, and the way from images to detections. */
 import type { AnchorSet } from '../../boxes/anchors';
-import { type MatchOptions, matchAnchors, rpnMatching } from '../../boxes/matching';
+import { isDegenerate } from '../../boxes/geometry';
+import { type MatchOptions, matchAnchors, objectRole, rpnMatching } from '../../boxes/matching';
 import type { ObjectTensors } from '../../boxes/proposals-sampling';
 import { regionDetections, type RegionDetectionOptions } from '../../boxes/region-detections';
 import type { GroundTruth } from '../../boxes/types';
@@ -123,11 +124,9 @@ function targetTensors(
     const { labels: verdicts, objects: matched } = matchAnchors(anchors.boxes, objects, matching);
     const places = new Int32Array(objects.length).fill(-1);
     let used = 0;
-    objects.forEach(({ box, label, difficult, crowd }, index) => {
-      const [x1, y1, x2, y2] = box;
-      if (!(x2 > x1 && y2 > y1 && box.every(Number.isFinite))) return;
-      if (crowd && (matching.crowd ?? 'drop') !== 'use') return;
-      if (difficult && (matching.difficult ?? 'use') !== 'use') return;
+    objects.forEach((object, index) => {
+      const { box, label } = object;
+      if (isDegenerate(box) || objectRole(object, matching) !== 'use') return;
       if (!(Number.isInteger(label) && label >= 0 && label < classes)) {
         throw new RangeError(
           `createFasterRcnnDetector: image ${image}, object ${index}: label ${label} is not a class from 0 to ${classes - 1}`,
