@@ -56,7 +56,7 @@ export function detectorMemory(
     const layers = activationMemory(
       detector.model,
       (training) => void detector.loss(images, targets, training),
-      { random: own, ...context },
+      { ...context, random: context?.random ?? own },
     );
     return {
       layers,
