@@ -23,19 +23,15 @@ import {
   pruneCheckpoints,
   removeLeftovers,
 } from './checkpoint-folder';
+import { tolerateDisk } from './disk-refusal';
 import { plain, type RunSettings, settingsDifferences, summarizeRates } from './fingerprint';
 import { checkCount, type EvaluationRounds } from './periodic-evaluation';
+import { RunLog } from './run-log';
 import { lockFolder, type RunLock } from './run-lock';
 import { loadState, type RunParts, saveState } from './run-state';
 import type { Schedule } from './schedule';
 import type { CheckpointOptions } from './train-options';
-import {
-  type EvaluationLog,
-  readTrainingLog,
-  type RunNote,
-  type StepLog,
-  TrainingLogWriter,
-} from './training-log';
+import type { EvaluationLog, RunNote, StepLog } from './training-log';
 
 /** What a `TrainingRun` is opened with. */
 export interface TrainingRunOptions {
@@ -67,21 +63,18 @@ export class TrainingRun {
 
   private readonly started = performance.now();
   private readonly checkpoint: Required<CheckpointOptions> | undefined;
-  private readonly logFile: string | undefined;
+  private readonly log: RunLog;
   private id: string = randomUUID();
   private secondsBefore = 0;
   private savedAt = performance.now();
   private savedStep = -1;
   private lock: RunLock | undefined;
-  private log: TrainingLogWriter | undefined;
-  /** To be written before the next line: nothing is, where a finished run is only looked at. */
-  private note: 'resume' | undefined;
-  private logFails = false;
 
   private constructor(private readonly options: TrainingRunOptions) {
     this.checkpoint = completed(options.checkpoint);
     const inFolder = this.checkpoint && path.join(this.checkpoint.folder, 'log.jsonl');
-    this.logFile = options.log === false ? undefined : (options.log ?? inFolder);
+    const file = options.log === false ? undefined : (options.log ?? inFolder);
+    this.log = new RunLog(file, options.onNotice);
   }
 
   /**
@@ -108,14 +101,14 @@ export class TrainingRun {
   async stepDone(log: StepLog): Promise<void> {
     this.done = log.step + 1;
     this.logs.push(log);
-    await this.append({ type: 'step', ...log });
+    await this.log.append({ type: 'step', ...log });
     await this.lock?.touch();
   }
 
   /** Notes an evaluation. */
   async evaluated(log: EvaluationLog): Promise<void> {
     this.evaluations.push(log);
-    await this.append({ type: 'evaluation', ...log });
+    await this.log.append({ type: 'evaluation', ...log });
   }
 
   /** Keeps the weights that are in the model now as the best ones. */
@@ -123,9 +116,13 @@ export class TrainingRun {
     if (!this.checkpoint) return;
     const file = path.join(this.checkpoint.folder, 'best.safetensors');
     const metadata = { step: String(step), metrics: JSON.stringify(metrics), run: this.id };
-    await this.tolerate(`the best weights, of step ${step}`, async () => {
-      await writeSafetensors(file, await stateDict(this.options.parts.model), { metadata });
-    });
+    await tolerateDisk(
+      `the best weights, of step ${step}`,
+      async () => {
+        await writeSafetensors(file, await stateDict(this.options.parts.model), { metadata });
+      },
+      this.options,
+    );
   }
 
   /** Whether it is time to save. */
@@ -144,15 +141,16 @@ export class TrainingRun {
   /** Saves what is not saved yet. Where the disk does not let it, that is told, and the run can go on. */
   async save(): Promise<void> {
     if (!this.needsSaving) return;
-    const goOn = 'training goes on, and the next checkpoint is tried when it is due';
-    await this.tolerate(`the checkpoint of step ${this.done}`, () => this.write(), goOn);
+    const { onNotice } = this.options;
+    const then = 'training goes on, and the next checkpoint is tried when it is due';
+    await tolerateDisk(`the checkpoint of step ${this.done}`, () => this.write(), { onNotice, then });
     // Also after a failure: a full disk is not to be tried at every step.
     this.savedAt = performance.now();
   }
 
   /** Closes the log and gives the folder back. */
   async close(): Promise<void> {
-    await this.log?.close();
+    await this.log.close();
     await this.lock?.release();
   }
 
@@ -167,7 +165,7 @@ export class TrainingRun {
     }
     const checkpoint = await this.chooseCheckpoint(damaged);
     if (!checkpoint) {
-      await this.startLog();
+      await this.log.start(this.runNote());
       // The first checkpoint: whatever stands in the way of saving shows now and not after hours.
       if (this.checkpoint) await this.write();
       return;
@@ -210,9 +208,11 @@ export class TrainingRun {
       // another choice of `keep`: nothing is deleted for that before the next checkpoint is there.
       const { folder, keep } = this.checkpoint;
       if ((await listCheckpoints(folder)).length === keep + 1) await pruneCheckpoints(folder, keep);
-      await this.continueLog(facts);
+      const { steps: logged, evaluations } = await this.log.resume(facts, this.runNote());
+      this.logs.push(...logged);
+      this.evaluations.push(...evaluations);
     } else {
-      await this.startLog();
+      await this.log.start(this.runNote());
       if (this.checkpoint) await this.write();
     }
   }
@@ -243,95 +243,11 @@ export class TrainingRun {
     return checkpoint;
   }
 
-  /** A new log; one in which no step stands is replaced. */
-  private async startLog(): Promise<void> {
-    const { logFile } = this;
-    if (logFile === undefined) return;
-    makeFolders(path.dirname(path.resolve(logFile)));
-    const old = await readTrainingLog(logFile).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
-    if (old) {
-      if (!old.run || old.steps.length > 0) {
-        throw new Error(`train: the log ${logFile} exists; remove it, or give this run another one`);
-      }
-      await fs.rm(logFile);
-    }
-    this.log = await TrainingLogWriter.create(logFile);
-    await this.log.append({ type: 'run', ...this.runNote() });
-    await this.log.sync();
-  }
-
-  /** The log up to the checkpoint: what was written after it is done again. */
-  private async continueLog(facts: CheckpointFacts): Promise<void> {
-    const { logFile } = this;
-    const { onNotice } = this.options;
-    if (logFile === undefined) return;
-    const size = (await fs.stat(logFile).catch(() => undefined))?.size;
-    if (facts.log === null || size === undefined) {
-      if (facts.log !== null)
-        onNotice(`train: the log ${logFile} is gone; the new one begins with step ${facts.step}`);
-      return this.startLog();
-    }
-    const run = (await readTrainingLog(logFile)).run?.run;
-    if (run !== facts.run || size < facts.log) {
-      const why = run === facts.run ? `has only ${size} of ${facts.log} bytes` : 'is not the log of this run';
-      throw new Error(
-        `train: ${logFile} ${why}; put the right one there, or remove it and lose the steps before`,
-      );
-    }
-    this.log = await TrainingLogWriter.reopen(logFile, facts.log);
-    this.note = 'resume';
-    const { steps, evaluations, damaged, missing } = await readTrainingLog(logFile);
-    this.logs.push(...steps);
-    this.evaluations.push(...evaluations);
-    for (const { line, problem } of damaged) onNotice(`train: ${logFile}, line ${line}: ${problem}`);
-    for (const [from, to] of missing) onNotice(`train: ${logFile}: steps ${from} to ${to} are missing`);
-  }
-
-  private async append(entry: Parameters<TrainingLogWriter['append']>[0]): Promise<void> {
-    const { log } = this;
-    if (!log) return;
-    const failed = await this.tolerate(
-      `the log ${this.logFile}`,
-      async () => {
-        if (this.note) {
-          const type = this.note;
-          this.note = undefined;
-          await log.append({ type, ...this.runNote(this.resumedAt) });
-        }
-        await log.append(entry);
-      },
-      'its lines are kept and written as soon as possible',
-      this.logFails,
-    );
-    this.logFails = failed;
-  }
-
-  /** Does what the disk may refuse. Returns whether it did; then that is told, unless `quiet`. */
-  private async tolerate(
-    what: string,
-    write: () => Promise<void>,
-    then: string = 'training goes on',
-    quiet: boolean = false,
-  ): Promise<boolean> {
-    try {
-      await write();
-      return false;
-    } catch (error) {
-      if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
-      if (!quiet)
-        this.options.onNotice(`train: ${what} can't be written: ${(error as Error).message}; ${then}`);
-      return true;
-    }
-  }
-
   private async write(): Promise<void> {
     const { folder, keep } = this.checkpoint as Required<CheckpointOptions>;
     const { parts, settings, schedule, steps, rounds } = this.options;
     // A checkpoint counts on the log's lines: they must not be lost where it is not.
-    await this.log?.sync();
+    await this.log.sync();
     const file = path.join(folder, checkpointName(this.done));
     const facts: CheckpointFacts = {
       format: checkpointFormat,
@@ -341,7 +257,7 @@ export class TrainingRun {
       backend: backendLine(),
       settings: plain({ ...settings, rates: summarizeRates(schedule, steps) }),
       lastBatch: this.lastBatch ?? null,
-      log: this.log?.bytes ?? null,
+      log: this.log.bytes,
       seconds: this.seconds,
       skipped: this.skipped,
       divergedAt: this.divergedAt ?? null,
@@ -355,11 +271,11 @@ export class TrainingRun {
     await pruneCheckpoints(folder, keep);
   }
 
-  private runNote(step: number = this.done): RunNote {
+  private runNote(): RunNote {
     const { parts, settings, schedule, steps } = this.options;
     return {
       run: this.id,
-      step,
+      step: this.done,
       ...versions(),
       node: process.versions.node,
       backend: backendLine(),
