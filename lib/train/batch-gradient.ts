@@ -5,7 +5,7 @@ import type { ForwardContext } from '../nn/module';
 import { compile } from '../tensor/compile/compile';
 import { tf } from '../tensor/tf';
 import type { BatchGradient } from './gradient-noise';
-import { gradientPass } from './gradient-pass';
+import { gradientPass, releasePass } from './gradient-pass';
 import { type DetectorInputs, detectorTraining } from './train-detector';
 
 /** Options of `detectorGradient`. */
@@ -39,7 +39,7 @@ export function detectorGradient(
   const step = (inputs: DetectorInputs): tf.Tensor1D =>
     tf.tidy(() => {
       const pass = gradientPass(model.parameters(), (given) => loss(inputs, given), { ...context });
-      tf.dispose([pass.parts, pass.statistics.flatMap(({ mean, variance }) => [mean, variance])]);
+      releasePass(pass);
       return tf.concat1d(pass.gradients.map((gradient) => gradient.flatten()));
     });
   const graph = compiled ? compile(step) : undefined;

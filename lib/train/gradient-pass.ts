@@ -10,10 +10,15 @@ export interface GradientPass {
   readonly value: tf.Scalar;
   /** One a parameter, in their order. */
   readonly gradients: readonly tf.Tensor[];
-  /** Of the batch, layer by layer; kept: `applyStatistics` disposes them. */
+  /** Of the batch, layer by layer; kept: `applyStatistics` or `releasePass` disposes them. */
   readonly statistics: BatchStatistics[];
   /** Parts of the loss by name; kept. */
   readonly parts: Readonly<Record<string, tf.Scalar>>;
+}
+
+/** Releases what a pass has kept, where no update takes it. */
+export function releasePass({ parts, statistics }: Pick<GradientPass, 'parts' | 'statistics'>): void {
+  tf.dispose([parts, statistics.flatMap(({ mean, variance }) => [mean, variance])]);
 }
 
 /**

@@ -8,25 +8,22 @@ import { tf } from '../tensor/tf';
 import { squaredNorm } from './clip';
 import { type GradientPass, gradientPass } from './gradient-pass';
 import { GradientProbe } from './gradient-probe';
-import type { Optimizer } from './optimizer';
-import { bothFinite, clipped, updatePass } from './update-pass';
-import type { WeightAverage } from './weight-average';
+import { applyGradients, bothFinite, changeOf, type UpdateParts, updatePass } from './update-pass';
 
 /** What a step is made of. */
-export interface TrainingStepOptions<Inputs extends Record<string, tf.Tensor>> {
-  readonly optimizer: Optimizer;
+export interface TrainingStepOptions<Inputs extends Record<string, tf.Tensor>> extends Omit<
+  UpdateParts,
+  'probe'
+> {
   /** The differentiated function. */
   readonly loss: (inputs: Inputs, context: ForwardContext) => Loss;
   /** What else the forward pass is given, e.g. random numbers. */
   readonly context: Omit<ForwardContext, 'training' | 'statistics'>;
-  readonly clipNorm: number;
   /** Measure the gradient's change. */
   readonly change: boolean;
   readonly compiled: boolean;
   /** Batches whose gradients are averaged before each update. Default 1. */
   readonly accumulate?: number;
-  /** Follows the weights, an update at a time; not disposed. */
-  readonly average?: WeightAverage;
 }
 
 /** What one batch was like. */
@@ -61,9 +58,10 @@ export interface TrainingStep<Inputs> {
 export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
   options: TrainingStepOptions<Inputs>,
 ): TrainingStep<Inputs> {
-  const { optimizer, loss, context, clipNorm, average, accumulate = 1 } = options;
+  const { optimizer, loss, context, accumulate = 1 } = options;
   const variables = optimizer.parameters.map(({ variable }) => variable);
   const probe = options.change ? new GradientProbe(variables) : undefined;
+  const update: UpdateParts = { ...options, probe };
   const sums = accumulate > 1 ? new GradientSums(variables, accumulate) : undefined;
   // The names of the parts are known once the loss has run.
   let names: string[] = [];
@@ -79,10 +77,7 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
 
   const whole = ({ rate, last: _, ...inputs }: StepTensors): tf.Tensor1D => {
     const { value, gradients, statistics, parts } = differentiate(inputs as unknown as Inputs);
-    const { finite, norm, change } = updatePass(
-      { optimizer, clipNorm, average, probe },
-      { value, gradients, statistics, rate },
-    );
+    const { finite, norm, change } = updatePass(update, { value, gradients, statistics, rate });
     const report = reported(finite, value, norm, change, ...Object.values(parts));
     tf.dispose(parts);
     return report;
@@ -95,14 +90,9 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
 
     const total = sum.add(value, gradients);
     const norm = tf.sqrt(squaredNorm(total.gradients));
-    const change = probe ? probe.change(total.gradients) : tf.scalar(NaN);
+    const change = changeOf(update, total.gradients);
     const finite = bothFinite(total.loss, norm);
-    const complete = (): void => {
-      const { gradients: means } = total;
-      optimizer.step(clipNorm < Infinity ? clipped(means, norm, clipNorm) : means, rate);
-      average?.update();
-      probe?.keep(total.gradients);
-    };
+    const complete = (): void => applyGradients(update, { gradients: total.gradients, norm, rate });
     const isLast = tf.greater(last, 0);
     // A graph holds the update in any case and is told when; without one, what is not the last batch need not compute it.
     if (activeRecorder()) updateWhere(tf.logicalAnd(finite, isLast), complete);

@@ -1,7 +1,6 @@
 /** The training loop on this thread: batches in, updated parameters and a log of every step out. */
 import type { tf } from '../tensor/tf';
 import { checkLimit } from './checks';
-import { checkCount } from './periodic-evaluation';
 import { createLocalStepper } from './local-stepper';
 import { chooseAverage, chooseOptimizer, updateSettings } from './train-parts';
 import type { TrainOptions, TrainResult } from './train-options';
@@ -28,7 +27,6 @@ export async function train<
   const { model, prepare, loss, random, batchNorm, accumulate } = options;
   const { clipNorm = Infinity, gradientChange = false, compile = true } = options;
   checkLimit('train', 'clipNorm', clipNorm);
-  checkCount('accumulate', accumulate ?? 1);
   const own: { dispose(): unknown }[] = [];
   try {
     const optimizer = chooseOptimizer(model, options.optimizer, own);

@@ -10,10 +10,12 @@ import type { WeightAverage } from './weight-average';
 /** What an update changes, and how. */
 export interface UpdateParts {
   readonly optimizer: Optimizer;
+  /** The longest gradient that is taken as it is; Infinity for any. */
   readonly clipNorm: number;
-  readonly average: WeightAverage | undefined;
+  /** Follows the weights, an update at a time; not disposed. */
+  readonly average?: WeightAverage;
   /** Measures the gradient's change. */
-  readonly probe: GradientProbe | undefined;
+  readonly probe?: GradientProbe;
 }
 
 /** What an update was like; scalars, for the caller's tidy. */
@@ -28,7 +30,7 @@ export interface UpdateReading {
 
 /** Updates everything by a step's gradients, unless these or the loss are not finite. @param statistics are disposed. */
 export function updatePass(
-  { optimizer, clipNorm, average, probe }: UpdateParts,
+  parts: UpdateParts,
   given: {
     readonly value: tf.Tensor;
     readonly gradients: readonly tf.Tensor[];
@@ -38,13 +40,11 @@ export function updatePass(
 ): UpdateReading {
   const { value, gradients, statistics, rate } = given;
   const norm = tf.sqrt(squaredNorm(gradients));
-  const change = probe ? probe.change(gradients) : tf.scalar(NaN);
+  const change = changeOf(parts, gradients);
   const finite = bothFinite(value, norm);
   updateWhere(finite, () => {
-    optimizer.step(clipNorm < Infinity ? clipped(gradients, norm, clipNorm) : gradients, rate);
     applyStatistics(statistics);
-    average?.update();
-    probe?.keep(gradients);
+    applyGradients(parts, { gradients, norm, rate });
   });
   return { finite, norm, change };
 }
@@ -54,8 +54,23 @@ export function bothFinite(value: tf.Tensor, norm: tf.Tensor): tf.Tensor {
   return tf.logicalAnd(tf.isFinite(value), tf.isFinite(norm));
 }
 
+/** Updates the parameters, their averages, and the gradient that the next one is compared with. @param given `norm` before clipping */
+export function applyGradients(
+  { optimizer, clipNorm, average, probe }: UpdateParts,
+  { gradients, norm, rate }: { gradients: readonly tf.Tensor[]; norm: tf.Tensor; rate: tf.Scalar },
+): void {
+  optimizer.step(clipNorm < Infinity ? clipped(gradients, norm, clipNorm) : gradients, rate);
+  average?.update();
+  probe?.keep(gradients);
+}
+
+/** How far the gradient has moved since the step before; NaN where that is not measured. */
+export function changeOf({ probe }: UpdateParts, gradients: readonly tf.Tensor[]): tf.Tensor {
+  return probe ? probe.change(gradients) : tf.scalar(NaN);
+}
+
 /** The gradients, scaled down to `maxNorm` where they are longer, as `clipGradientNorm` does. */
-export function clipped(gradients: readonly tf.Tensor[], norm: tf.Tensor, maxNorm: number): tf.Tensor[] {
+function clipped(gradients: readonly tf.Tensor[], norm: tf.Tensor, maxNorm: number): tf.Tensor[] {
   const scale = tf.minimum(1, tf.div(maxNorm, tf.add(norm, 1e-6)));
   return gradients.map((gradient) => tf.mul(gradient, scale));
 }

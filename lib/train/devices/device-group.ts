@@ -24,7 +24,7 @@ interface Member {
   readonly rank: number;
   readonly worker: Worker;
   /** What it is doing. */
-  pending: { settle(reply: DeviceReply | { readonly type: 'gone'; readonly why: string }): void } | undefined;
+  pending: { settle(answer: Answer): void } | undefined;
   /** Why it can do nothing more. */
   gone: string | undefined;
 }
@@ -85,7 +85,7 @@ export class DeviceGroup {
       }))
     ).map((reply) => (reply as Extract<DeviceReply, { type: 'gradient' }>).reading);
     // From here on the step counts: a device that fails now is told of at the next one, and the others have this one's state.
-    const updates = await this.answers(() => ({ type: 'update', rate }));
+    const updates = await this.watched(this.requests(() => ({ type: 'update', rate })));
     const report = updates.find((answer) => answer.type === 'update');
     this.failure ??= this.failureOf(updates);
     this.members.forEach((member, i) => {
@@ -142,11 +142,11 @@ export class DeviceGroup {
   /** @throws DeviceFailure, the first failure ever, where one is gone or fails now. */
   private async ask(request: (member: Member) => DeviceRequest): Promise<DeviceReply[]> {
     if (this.failure) throw this.failure;
-    return this.everybody(this.members.map((member) => this.request(member, request(member))));
+    return this.everybody(this.requests(request));
   }
 
-  private async answers(request: (member: Member) => DeviceRequest): Promise<Answer[]> {
-    return this.watched(this.members.map((member) => this.request(member, request(member))));
+  private requests(request: (member: Member) => DeviceRequest): Promise<Answer>[] {
+    return this.members.map((member) => this.request(member, request(member)));
   }
 
   private async everybody(pending: readonly Promise<Answer>[]): Promise<DeviceReply[]> {
@@ -223,14 +223,7 @@ export class DeviceGroup {
   }
 
   private abort(): void {
-    for (const memory of this.memories()) abortSharedMemory(memory);
-  }
-
-  private memories(): SharedMemory[] {
-    return this.options.jobs.flatMap(({ everybody, together }) => [
-      everybody,
-      ...(together ? [together.memory] : []),
-    ]);
+    for (const job of this.options.jobs) memoriesOf(job).forEach(abortSharedMemory);
   }
 
   /** The answers, unless nothing happens for too long: then whoever the others wait for is ended. */
@@ -256,8 +249,7 @@ export class DeviceGroup {
   }
 
   private arrivalsOf({ rank }: Member): number[] {
-    const { everybody, together } = this.options.jobs[rank];
-    return [everybody, ...(together ? [together.memory] : [])].map((memory) => arrivals(memory, rank));
+    return memoriesOf(this.options.jobs[rank]).map((memory) => arrivals(memory, rank));
   }
 
   /** Devices at work that have come to fewer all-reduces than another: those that the others wait for. All of them where none is behind. */
@@ -278,6 +270,11 @@ export class DeviceGroup {
     }
     this.abort();
   }
+}
+
+/** Where a device meets others. */
+function memoriesOf({ everybody, together }: DeviceJob): SharedMemory[] {
+  return together ? [everybody, together.memory] : [everybody];
 }
 
 function namesOf(members: readonly Member[]): string {

@@ -5,7 +5,7 @@ import { tf } from '../../tensor/tf';
 import type { Batch } from '../../data/loader';
 import type { StateDict } from '../../weights/host-tensor';
 import { firstNonFinite } from '../diagnosis';
-import { gradientPass } from '../gradient-pass';
+import { gradientPass, releasePass } from '../gradient-pass';
 import { GradientProbe } from '../gradient-probe';
 import { nonFiniteProblem } from '../local-stepper';
 import type { Optimizer } from '../optimizer';
@@ -182,7 +182,7 @@ export class Device {
     const { replica, optimizer, random, batchNorm } = this;
     // The loss is weighted, not its gradient: cross-device normalisation lets one device's gradient depend on others' losses.
     const weight = count / total;
-    const { value, gradients, statistics, parts } = gradientPass(
+    const pass = gradientPass(
       optimizer.parameters,
       (context) => {
         const loss = replica.loss(inputs, context);
@@ -190,18 +190,19 @@ export class Device {
       },
       { random, batchNorm },
     );
+    const { value, gradients, statistics, parts } = pass;
     this.layout = {
       parts: Object.keys(parts),
       layers: statistics.map(({ layer }) => layer),
       channels: statistics.map(({ mean }) => mean.size),
     };
-    const weighted = [
-      ...Object.values(parts),
-      ...statistics.flatMap(({ mean, variance }) => [mean, variance]),
-    ].map((tensor) => tf.mul(tensor, weight).flatten());
-    const shown = weighted.splice(0, this.layout.parts.length);
-    tf.dispose([parts, statistics.flatMap(({ mean, variance }) => [mean, variance])]);
-    const all = [value.flatten(), ...shown, ...gradients.map((gradient) => gradient.flatten()), ...weighted];
+    const share = (tensor: tf.Tensor): tf.Tensor => tf.mul(tensor, weight);
+    const all = [
+      ...[value, ...Object.values(parts).map(share)],
+      ...gradients,
+      ...statistics.flatMap(({ mean, variance }) => [share(mean), share(variance)]),
+    ].map((tensor) => tf.reshape(tensor, [-1]));
+    releasePass(pass);
     return tf.concat(all) as tf.Tensor1D;
   }
 
