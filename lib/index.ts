@@ -210,6 +210,7 @@ export * from './papers/efficientdet/swaps';
 export * from './papers/efficientdet/trunks';
 export * from './papers/evaluation';
 export * from './papers/experiment-data';
+export * from './papers/experiment-training';
 export * from './papers/megdet/amdahl';
 export * from './papers/megdet/cost-model';
 export * from './papers/megdet/experiment';

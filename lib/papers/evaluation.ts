@@ -1,5 +1,6 @@
 /** How the experiments measure a detector: VOC's mAP and COCO's figures on a set of images. */
 import { createLoader } from '../data/loader';
+import type { Normalization } from '../data/transforms/normalization';
 import type { DetectionDataset } from '../data/types';
 import { evaluateCoco } from '../eval/coco/evaluate';
 import type { CocoResult } from '../eval/coco/types';
@@ -17,15 +18,12 @@ export interface DetectorEvaluation {
 }
 
 /** What of a recipe an evaluation needs. */
-export interface EvaluationRecipe {
+export interface EvaluationRecipe extends Pick<Normalization, 'mean' | 'std'> {
   /** Side of the network's input, pixels. */
   readonly inputSize: number;
   readonly batchSize: number;
   /** Side of the images, pixels. */
   readonly sceneSize: number;
-  /** Colour that is subtracted, RGB from 0 to 255, and what the rest is divided by. */
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
 }
 
 /** Detects in every image of a set, and compares with its annotations. */

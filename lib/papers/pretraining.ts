@@ -1,5 +1,6 @@
 /** A trunk that has learnt to classify before it detects: what most detectors begin with, and ScratchDet does without. */
 import type { ClassificationDataset } from '../data/scenes/upstream';
+import type { Normalization } from '../data/transforms/normalization';
 import { softmaxCrossEntropy } from '../losses/softmax-cross-entropy';
 import type { Backbone } from '../models/backbones/backbone';
 import { Classifier } from '../models/classifier';
@@ -10,7 +11,7 @@ import { stepSchedule } from '../train/schedule';
 import { train, type TrainOptions, type TrainResult } from '../train/train';
 
 /** What fixes a classifier's training, beside its data. */
-export interface PretrainingRecipe {
+export interface PretrainingRecipe extends Pick<Normalization, 'mean' | 'std'> {
   /** How many of the upstream set's classes, and training pictures of each. */
   readonly pretraining: {
     readonly classes: number;
@@ -20,9 +21,6 @@ export interface PretrainingRecipe {
     /** Drops to a tenth after four fifths of the steps. */
     readonly learningRate: number;
   };
-  /** Colour that is subtracted, RGB from 0 to 255, and what the rest is divided by. */
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
   readonly momentum: number;
   readonly weightDecay: number;
   readonly warmupSteps: number;

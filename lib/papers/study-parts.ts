@@ -1,9 +1,22 @@
-/** What the papers' studies have in common: how a run's loss and detections are kept, and a study on a folder of images. */
+/** What the papers' studies have in common: arms and metrics, how a run's loss and detections are kept, and a study on a folder of images. */
 import path from 'node:path';
 import { finite } from '../evidence/comparisons';
-import type { Study, StudyPoint, StudyRow } from '../evidence/study';
+import type { Study, StudyArm, StudyMetric, StudyPoint, StudyRow } from '../evidence/study';
 import type { StepLog } from '../train/training-log';
 import type { DetectorEvaluation } from './evaluation';
+
+/** What every detector's runs are compared by; the tables take them in this order. */
+export const detectionMetrics: Readonly<Record<'map' | 'ap' | 'mapUnseen' | 'lastLoss', StudyMetric>> = {
+  map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
+  ap: { title: 'AP, IoU 0.5 to 0.95 (%)', diverged: 0, digits: 1 },
+  mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
+  lastLoss: { title: 'Loss over the last fifth', digits: 2 },
+};
+
+/** An experiment's arms, which have names of their own, as a study's. */
+export function namedArms<Arm extends { readonly name: string }>(arms: readonly Arm[]): StudyArm<Arm>[] {
+  return arms.map((arm) => ({ name: arm.name, settings: arm }));
+}
 
 /** A quantity of every step, as a curve. */
 export function stepCurve(logs: readonly StepLog[], value: (log: StepLog) => number): StudyPoint[] {

@@ -13,9 +13,10 @@ import {
 import { createRandom } from '../../tensor/random';
 import { AdamW } from '../../train/adamw';
 import { cosineSchedule } from '../../train/schedule';
-import type { TrainOptions, TrainResult } from '../../train/train';
+import type { TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
 import { type DetectorEvaluation, evaluateDetector } from '../evaluation';
+import type { ExperimentTraining } from '../experiment-training';
 import { loadShippedTrunk } from '../shipped-trunks';
 import { efficientDetConfig, efficientDetDetectorOptions, type EfficientDetPlan } from './networks';
 import type { EfficientDetArm, EfficientDetRecipe } from './recipes';
@@ -66,42 +67,30 @@ export function efficientDetLoader(
 const sgdWeightDecay = 4e-5;
 
 /** Options of `trainEfficientDet`. */
-export interface TrainEfficientDetOptions extends Pick<
-  TrainOptions<never, never>,
-  'onStep' | 'evaluate' | 'onNotice' | 'checkpoint'
-> {
+export interface TrainEfficientDetOptions extends ExperimentTraining {
   readonly recipe: EfficientDetRecipe;
   readonly arm: EfficientDetArm;
-  /** Trained in place: `buildEfficientDet`'s, or one of your own with other parts or another loss. */
-  readonly detector: Detector;
-  /** `efficientDetLoader`'s. */
-  readonly batches: Loader;
 }
 
 /** Trains the detector of an arm by the recipe: a warm-up, half a cosine, clipped gradients. */
 export async function trainEfficientDet(options: TrainEfficientDetOptions): Promise<TrainResult> {
-  const { recipe, arm, detector, batches, onStep, evaluate, onNotice, checkpoint } = options;
+  const { recipe, arm, ...training } = options;
   const { warmupSteps, momentum, averageDecay } = recipe;
   const base = arm.sgd ?? recipe.learningRate;
   const steps = efficientDetSteps(recipe, arm);
   const bySgd = recipe.optimizer === 'sgd' || arm.sgd !== null;
   const weightDecay = bySgd ? sgdWeightDecay : recipe.weightDecay;
-  const adamw = bySgd ? undefined : new AdamW(detector.model.parameters(), { weightDecay });
+  const adamw = bySgd ? undefined : new AdamW(training.detector.model.parameters(), { weightDecay });
   try {
     return await trainDetector({
-      detector,
-      batches,
+      ...training,
       steps,
       schedule: cosineSchedule({ base, steps, warmupSteps, warmupFrom: 0.1 }),
       optimizer: adamw ?? { momentum, weightDecay },
       clipNorm: recipe.clipNorm,
       average: averageDecay === undefined ? undefined : { decay: averageDecay },
       compile: recipe.compile,
-      onStep,
-      evaluate,
-      checkpoint,
       settings: { recipe, arm },
-      onNotice,
     });
   } finally {
     adamw?.dispose();

@@ -4,7 +4,14 @@ import type { Claim, Study, StudyArm, StudyContext, StudyResult, StudyRow } from
 import { type FusionWeight, fusionWeights } from '../../models/necks/fusion-weights';
 import { openExperimentData } from '../experiment-data';
 import { formatPublished, type PublishedNumber } from '../published';
-import { detectionTables, lastLoss, stepCurve, studyOnFolder } from '../study-parts';
+import {
+  detectionMetrics,
+  detectionTables,
+  lastLoss,
+  namedArms,
+  stepCurve,
+  studyOnFolder,
+} from '../study-parts';
 import { efficientDetCosts } from './costs';
 import {
   buildEfficientDet,
@@ -199,17 +206,13 @@ export const efficientDetStudy: Study<EfficientDetArm> = {
   title,
   profiles: ['quick', 'default', 'paper'],
   metrics: {
-    map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
-    ap: { title: 'AP, IoU 0.5 to 0.95 (%)', diverged: 0, digits: 1 },
-    mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
-    lastLoss: { title: 'Loss over the last fifth', digits: 2 },
+    ...detectionMetrics,
     multiplyAdds: { title: 'Multiply-adds (millions)', digits: 2 },
     neckMultiplyAdds: { title: 'Multiply-adds of the feature network (millions)', digits: 2 },
     fusionTime: { title: 'Time of a fusion, in plain sums', digits: 2 },
     secondsPerStep: { title: 'Seconds a step', digits: 3 },
   },
-  arms: (profile) =>
-    efficientDetArms(efficientDetRecipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
+  arms: (profile) => namedArms(efficientDetArms(efficientDetRecipes[profile])),
   settings: (profile) => ({ version, recipe: efficientDetRecipes[profile] }),
   claims: () => claims(),
   run: (arm, context) => run(efficientDetRecipes[context.profile], undefined, arm, context),

@@ -15,10 +15,11 @@ import { freezeBatchNorm } from '../../nn/freeze-batch-norm';
 import { createRandom } from '../../tensor/random';
 import { RandomStream } from '../../tensor/random-stream';
 import { megDetSchedule, type Schedule } from '../../train/schedule';
-import type { TrainOptions, TrainResult } from '../../train/train';
+import type { TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
 import { importWeights } from '../../weights/import-weights';
 import { type DetectorEvaluation, evaluateDetector } from '../evaluation';
+import type { ExperimentTraining } from '../experiment-training';
 import { loadShippedTrunk } from '../shipped-trunks';
 import type { MegDetArm, MegDetRecipe } from './recipes';
 
@@ -97,39 +98,27 @@ export function megDetArmSchedule(
 }
 
 /** Options of `trainMegDet`. */
-export interface TrainMegDetOptions extends Pick<
-  TrainOptions<never, never>,
-  'onStep' | 'evaluate' | 'onNotice' | 'checkpoint'
-> {
+export interface TrainMegDetOptions extends ExperimentTraining {
   readonly recipe: MegDetRecipe;
   readonly arm: MegDetArm;
-  /** Trained in place: `buildMegDet`'s, or one of your own with other parts or another loss. */
-  readonly detector: Detector;
-  /** `megDetLoader`'s. */
-  readonly batches: Loader;
   /** Of the samples that the losses are taken of. */
   readonly seed: number;
 }
 
 /** Trains the detector of an arm by the recipe: SGD, by the paper's schedule. */
 export async function trainMegDet(options: TrainMegDetOptions): Promise<TrainResult> {
-  const { recipe, arm, detector, batches, seed, onStep, evaluate, onNotice, checkpoint } = options;
+  const { recipe, arm, seed, ...training } = options;
   const random = new RandomStream(seed);
   try {
     return await trainDetector({
-      detector,
-      batches,
+      ...training,
       steps: megDetSteps(recipe, arm),
       schedule: megDetArmSchedule(recipe, arm),
       optimizer: { momentum: recipe.momentum, weightDecay: recipe.weightDecay },
       random,
       batchNorm: typeof arm.batchNorm === 'number' ? batchNormByImages(arm.batchNorm) : undefined,
       compile: recipe.compile,
-      onStep,
-      evaluate,
-      checkpoint,
       settings: { recipe, arm },
-      onNotice,
     });
   } finally {
     random.dispose();

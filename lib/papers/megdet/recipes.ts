@@ -1,4 +1,5 @@
 /** The recipes of the notebook that reproduces MegDet, and of its evidence: one experiment at three sizes. */
+import type { Normalization } from '../../data/transforms/normalization';
 import { resNet50, type ResNetConfig } from '../../models/backbones/resnet';
 import type { FasterRcnnConfig } from '../../models/two-stage/faster-rcnn';
 import { type DataRecipe, threeClassScenes } from '../experiment-data';
@@ -40,7 +41,7 @@ export interface MegDetPlan extends Omit<FasterRcnnConfig, 'backbone' | 'batchNo
 }
 
 /** Everything that fixes the experiment, beside the data. */
-export interface MegDetRecipe extends DataRecipe {
+export interface MegDetRecipe extends DataRecipe, Pick<Normalization, 'mean' | 'std'> {
   /** What a reader may expect of this size, in time and in meaning. */
   readonly expect: string;
   readonly plan: MegDetPlan;
@@ -72,9 +73,6 @@ export interface MegDetRecipe extends DataRecipe {
   readonly weightDecay: number;
   /** Whether a step runs as one graph, which takes about as long to build as twenty steps. */
   readonly compile: boolean;
-  /** Colour that is subtracted, RGB from 0 to 255, and what the rest is divided by. */
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
 }
 
 const smallPlan: MegDetPlan = {

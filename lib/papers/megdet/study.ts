@@ -3,7 +3,14 @@ import { equal, finite, higher, lower } from '../../evidence/comparisons';
 import type { Claim, Study, StudyArm, StudyContext, StudyResult } from '../../evidence/study';
 import { openExperimentData } from '../experiment-data';
 import { formatPublished } from '../published';
-import { detectionTables, lastLoss, stepCurve, studyOnFolder } from '../study-parts';
+import {
+  detectionMetrics,
+  detectionTables,
+  lastLoss,
+  namedArms,
+  stepCurve,
+  studyOnFolder,
+} from '../study-parts';
 import { buildMegDet, evaluateMegDet, megDetLoader, megDetSteps, trainMegDet } from './experiment';
 import {
   megDetBestBnSize,
@@ -169,15 +176,12 @@ export const megDetStudy: Study<MegDetArm> = {
   title,
   profiles: ['quick', 'default', 'paper'],
   metrics: {
-    map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
-    ap: { title: 'AP, IoU 0.5 to 0.95 (%)', diverged: 0, digits: 1 },
-    mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
-    lastLoss: { title: 'Loss over the last fifth', digits: 2 },
+    ...detectionMetrics,
     updates: { title: 'Updates', digits: 0 },
     secondsPerStep: { title: 'Seconds an update', digits: 3 },
     seconds: { title: 'Seconds of training', digits: 0 },
   },
-  arms: (profile) => megDetArms(megDetRecipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
+  arms: (profile) => namedArms(megDetArms(megDetRecipes[profile])),
   settings: (profile) => ({ version, recipe: megDetRecipes[profile] }),
   claims: (profile) => claims(megDetRecipes[profile]),
   run: (arm, context) => run(megDetRecipes[context.profile], undefined, arm, context),

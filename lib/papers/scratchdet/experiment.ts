@@ -6,15 +6,15 @@ import { flipHorizontal } from '../../data/transforms/geometric';
 import { photometricDistortion } from '../../data/transforms/photometric';
 import { compose, type Transform } from '../../data/transforms/transform';
 import type { DetectionDataset } from '../../data/types';
-import type { Detector } from '../../models/detector';
 import { Ssd } from '../../models/ssd';
 import { createSsdDetector, type SsdDetector } from '../../models/ssd-detector';
 import { createRandom } from '../../tensor/random';
 import { stepSchedule } from '../../train/schedule';
-import type { TrainOptions, TrainResult } from '../../train/train';
+import type { TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
 import { scratchDetAnchors } from './anchors';
 import { scratchDetNetwork } from './networks';
+import type { ExperimentTraining } from '../experiment-training';
 import { type Pretraining, pretrainTrunk } from '../pretraining';
 import type { ScratchDetArm, ScratchDetRecipe } from './recipes';
 
@@ -57,25 +57,17 @@ export function scratchDetLoader(recipe: ScratchDetRecipe, images: DetectionData
 }
 
 /** Options of `trainScratchDet`. */
-export interface TrainScratchDetOptions extends Pick<
-  TrainOptions<never, never>,
-  'onStep' | 'evaluate' | 'onNotice' | 'checkpoint'
-> {
+export interface TrainScratchDetOptions extends ExperimentTraining {
   readonly recipe: ScratchDetRecipe;
   readonly arm: ScratchDetArm;
-  /** Trained in place: `buildScratchDet`'s, or one of your own with other parts or another loss. */
-  readonly detector: Detector;
-  /** `scratchDetLoader`'s. */
-  readonly batches: Loader;
 }
 
 /** Trains the detector of an arm by the recipe: SGD, a short warm-up, drops of the rate to a tenth. */
 export function trainScratchDet(options: TrainScratchDetOptions): Promise<TrainResult> {
-  const { recipe, arm, detector, batches, onStep, evaluate, onNotice, checkpoint } = options;
+  const { recipe, arm, ...training } = options;
   const steps = scratchDetSteps(recipe, arm);
   return trainDetector({
-    detector,
-    batches,
+    ...training,
     steps,
     schedule: stepSchedule({
       base: arm.learningRate,
@@ -87,11 +79,7 @@ export function trainScratchDet(options: TrainScratchDetOptions): Promise<TrainR
     compile: recipe.compile,
     // one more copy of the weights, for the study of the gradient
     gradientChange: true,
-    onStep,
-    evaluate,
-    checkpoint,
     settings: { recipe, arm },
-    onNotice,
   });
 }
 

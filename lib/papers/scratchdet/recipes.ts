@@ -1,6 +1,8 @@
 /** The recipes of the notebook that reproduces ScratchDet, and of its evidence: one experiment at three sizes. */
 import type { SceneDifficulty } from '../../data/scenes/difficulty';
 import { sceneDifficulties } from '../../data/scenes/difficulty';
+import type { Normalization } from '../../data/transforms/normalization';
+import type { DataRecipe } from '../experiment-data';
 import type { PretrainingRecipe } from '../pretraining';
 import type { ByProfile } from '../profile';
 import type { BatchNormPlacement, ScratchDetExtras, ScratchDetTrunk } from './networks';
@@ -24,17 +26,13 @@ export interface ScratchDetArm {
 }
 
 /** Everything that fixes the experiment, beside the data. */
-export interface ScratchDetRecipe {
+export interface ScratchDetRecipe
+  extends Omit<DataRecipe, 'difficulty'>, Pick<Normalization, 'mean' | 'std'> {
   /** What a reader may expect of this size, in time and in meaning. */
   readonly expect: string;
   readonly difficulty: Readonly<Record<ScratchDetImages, SceneDifficulty>>;
   /** Whose anchors the published sizes take: the released code has smaller ones for COCO. Default `voc`. */
   readonly anchors?: 'voc' | 'coco';
-  /** Images to train and to test on; of a folder at most so many. */
-  readonly trainImages: number;
-  readonly testImages: number;
-  /** Side of the scenes as rendered, pixels: larger than the network's input, so that drawings of the results are sharp. */
-  readonly sceneSize: number;
   /** Side of the network's input, pixels. */
   readonly inputSize: number;
   /** Channels of the four stages, and convolutions or blocks of each stage; left out, the published ones. */
@@ -54,9 +52,6 @@ export interface ScratchDetRecipe {
   readonly weightDecay: number;
   /** The three learning rates of the study of batch norm: one, ten and fifty times as in the paper. */
   readonly learningRates: readonly [low: number, middle: number, high: number];
-  /** Colour that is subtracted, RGB from 0 to 255, and what the rest is divided by. */
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
   /** Of the SSD paper's augmentation: all of it, or mirroring alone. */
   readonly augmentation: 'ssd' | 'mirror';
   /** The classifier that the pretrained trunk comes from. */

@@ -4,7 +4,14 @@ import type { Claim, Study, StudyArm, StudyContext, StudyResult, StudyRow } from
 import type { EvaluationLog, StepLog } from '../../train/training-log';
 import { evaluateDetector } from '../evaluation';
 import { formatPublished } from '../published';
-import { detectionTables, lastLoss, stepCurve, studyOnFolder } from '../study-parts';
+import {
+  detectionMetrics,
+  detectionTables,
+  lastLoss,
+  namedArms,
+  stepCurve,
+  studyOnFolder,
+} from '../study-parts';
 import { openScratchDetData, scratchDetRecipeFor } from './data';
 import {
   buildScratchDet,
@@ -227,16 +234,15 @@ export const scratchDetStudy: Study<ScratchDetArm> = {
   title,
   profiles: ['quick', 'default', 'paper'],
   metrics: {
-    map: { title: 'mAP at IoU 0.5 (%)', diverged: 0, digits: 1 },
-    mapUnseen: { title: 'mAP, unseen drawings and places (%)', diverged: 0, digits: 1 },
+    map: detectionMetrics.map,
+    mapUnseen: detectionMetrics.mapUnseen,
     ap50Small: { title: 'AP50 of small objects (%)', diverged: 0, digits: 1 },
-    lastLoss: { title: 'Loss over the last fifth', digits: 2 },
+    lastLoss: detectionMetrics.lastLoss,
     gradientNorm: { title: 'Norm of the gradient', digits: 2 },
     fluctuation: { title: 'Fluctuation of the gradient’s norm', digits: 3 },
     relativeChange: { title: 'Change of the gradient, in its lengths', digits: 2 },
   },
-  arms: (profile) =>
-    scratchDetArms(scratchDetRecipes[profile]).map((arm) => ({ name: arm.name, settings: arm })),
+  arms: (profile) => namedArms(scratchDetArms(scratchDetRecipes[profile])),
   settings: (profile) => ({ version, recipe: scratchDetRecipes[profile] }),
   claims: (profile) => claims(scratchDetRecipes[profile]),
   run: (arm, context) => run(scratchDetRecipes[context.profile], undefined, arm, context),
