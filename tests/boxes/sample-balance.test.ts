@@ -74,6 +74,9 @@ describe('an image’s counts', () => {
       { box: [5, 5, 5, 9], label: 1 } as const,
     ];
     expect(regionCounts(squares, more)).toEqual({ positives: 5, negatives: 8 });
+    // As an object like others, the crowd has square 1, and its own box.
+    const matching = { positiveIou: 0.5, bipartite: 'none', crowd: 'use' } as const;
+    expect(regionCounts(squares, more, { matching })).toEqual({ positives: 7, negatives: 7 });
     expect(regionCounts(squares, objects, { sample: { size: 8, positiveFraction: 0.25 } })).toEqual({
       positives: 2,
       negatives: 6,

@@ -128,6 +128,8 @@ describe('detectorMemory', () => {
     const sum = (rows: readonly { bytes: number }[]): number => rows.reduce((a, row) => a + row.bytes, 0);
     expect(sum(parts)).toBe(bytes);
     expect(sum(layers)).toBe(bytes);
+    // A context without random numbers is none that takes them away.
+    expect(detectorMemory(detector, { batch: 2, context: { random: undefined } }).bytes).toBe(bytes);
     const named = parts.map(({ part }) => part);
     expect(named.slice(0, 6)).toEqual(['input', 'stem', 'stage 1', 'stage 2', 'stage 3', 'stage 4']);
     const twoStage = ['FPN', 'RPN', 'loss', 'second stage'];
