@@ -5,9 +5,9 @@ import { ConvBlock } from '../nn/conv-block';
 import { Dropout } from '../nn/dropout';
 import { kaimingNormalFanOut, normal } from '../nn/initializers';
 import { Linear } from '../nn/linear';
-import { efficientNetNorm } from '../nn/mbconv';
+import { efficientNetActivations, efficientNetNorm } from '../nn/mbconv';
 import { type ForwardContext, Module } from '../nn/module';
-import { relu, swish } from '../tensor/kernels/activations';
+import { relu } from '../tensor/kernels/activations';
 import { globalAveragePool2d } from '../tensor/kernels/global-pool';
 import { maxPool2d } from '../tensor/kernels/pool';
 import { nearest } from '../tensor/nearest';
@@ -17,6 +17,7 @@ import type { Backbone } from './backbones/backbone';
 import {
   EfficientNet,
   type EfficientNetConfig,
+  efficientNetLite0,
   efficientNets,
   scaledChannels,
 } from './backbones/efficientnet';
@@ -31,7 +32,7 @@ export interface ClassifierConfig {
   /** A 1x1 convolution with batch norm and activation: EfficientNet's and ShuffleNetV2's. */
   readonly conv?: {
     readonly channels: number;
-    readonly activation: 'relu' | 'swish';
+    readonly activation: 'relu' | 'relu6' | 'swish';
     readonly norm?: Omit<BatchNorm2dOptions, 'channels'>;
   };
   /**
@@ -58,7 +59,7 @@ export class Classifier extends Module {
     super();
     const { classes, conv, hidden, dropout = 0 } = config;
     this.backbone = backbone;
-    this.activation = conv?.activation === 'swish' ? swish : relu;
+    this.activation = { relu, ...efficientNetActivations }[conv?.activation ?? 'relu'];
     let channels = backbone.channels[backbone.channels.length - 1];
     if (conv) {
       const options = { inChannels: channels, outChannels: conv.channels, kernel: 1, bias: false };
@@ -130,6 +131,7 @@ export const classifierNames = [
   'efficientnet-b5',
   'efficientnet-b6',
   'efficientnet-b7',
+  'efficientnet-lite0',
   'shufflenet-v2-x0.5',
   'shufflenet-v2-x1.0',
   'shufflenet-v2-x1.5',
@@ -164,10 +166,10 @@ const resNet =
 const efficientNet =
   ({ dropout, ...config }: EfficientNetConfig & { dropout: number }): Build =>
   (classes, random) => {
-    const channels = scaledChannels(1280, config.width);
+    const channels = config.fixedEnds ? 1280 : scaledChannels(1280, config.width);
     const head = {
       classes,
-      conv: { channels, activation: 'swish', norm: efficientNetNorm },
+      conv: { channels, activation: config.activation ?? 'swish', norm: efficientNetNorm },
       dropout,
     } as const;
     return new Classifier(new EfficientNet({ ...config, stochasticDepth: 0.2 }, random), head, random);
@@ -199,6 +201,7 @@ const builders: Readonly<Record<ClassifierName, Build>> = {
   'efficientnet-b5': efficientNet(efficientNets.b5),
   'efficientnet-b6': efficientNet(efficientNets.b6),
   'efficientnet-b7': efficientNet(efficientNets.b7),
+  'efficientnet-lite0': efficientNet(efficientNetLite0),
   'shufflenet-v2-x0.5': shuffleNet(shuffleNetsV2['x0.5']),
   'shufflenet-v2-x1.0': shuffleNet(shuffleNetsV2['x1.0']),
   'shufflenet-v2-x1.5': shuffleNet(shuffleNetsV2['x1.5']),

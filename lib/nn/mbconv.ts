@@ -1,8 +1,8 @@
 /**
  * MBConv, the block of EfficientNet (Tan and Le, ICML 2019): an inverted residual (Sandler et al., CVPR 2018) with squeeze and
- * excitation (Hu et al., CVPR 2018) and swish, as the released EfficientDet builds it.
+ * excitation (Hu et al., CVPR 2018) and swish, as the released EfficientDet builds it; EfficientNet-Lite's has ReLU6 and no squeeze.
  */
-import { sigmoid, swish } from '../tensor/kernels/activations';
+import { relu6, sigmoid, swish } from '../tensor/kernels/activations';
 import { globalAveragePool2d } from '../tensor/kernels/global-pool';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
@@ -12,6 +12,14 @@ import { DepthwiseConv2d } from './depthwise-conv';
 import { StochasticDepth } from './dropout';
 import { kaimingNormalFanOut } from './initializers';
 import { type ForwardContext, Module } from './module';
+
+/** Activations of the EfficientNets: `swish` as published, `relu6` in EfficientNet-Lite. */
+export type EfficientNetActivation = 'swish' | 'relu6';
+
+/** The function that an `EfficientNetActivation` names. */
+export const efficientNetActivations: Readonly<
+  Record<EfficientNetActivation, <T extends tf.Tensor>(x: T) => T>
+> = { swish, relu6 };
 
 /** Options of `MBConv`. */
 export interface MBConvOptions {
@@ -25,6 +33,8 @@ export interface MBConvOptions {
   readonly expand?: number;
   /** Width of the squeeze, as a share of the block's input channels (not of the expanded ones). 0: no squeeze. Default 0.25. */
   readonly squeezeRatio?: number;
+  /** Behind the expansion, the depthwise convolution and the squeeze. Default `swish`. */
+  readonly activation?: EfficientNetActivation;
   /**
    * Of the depthwise window: TensorFlow's `same`, as published, or the same number of pixels on every side, as the networks that
    * were trained anew in PyTorch have it. They differ at stride 2 on an even size only. Default `same`.
@@ -43,8 +53,8 @@ export const efficientNetNorm: Readonly<{ epsilon: number; momentum: number }> =
 };
 
 /**
- * expand 1x1 -> depthwise -> squeeze and excite -> project 1x1, batch norm after each convolution, swish after the first two;
- * plus the input where size and channels stay.
+ * expand 1x1 -> depthwise -> squeeze and excite -> project 1x1, batch norm after each convolution, the activation after the first
+ * two; plus the input where size and channels stay.
  */
 export class MBConv extends Module {
   readonly expand_conv?: Conv2d;
@@ -55,6 +65,7 @@ export class MBConv extends Module {
   readonly se_expand?: Conv2d;
   readonly project_conv: Conv2d;
   readonly bn2: BatchNorm2d;
+  private readonly activation: <T extends tf.Tensor>(x: T) => T;
   private readonly residual: boolean;
   private readonly drop?: StochasticDepth;
 
@@ -70,6 +81,7 @@ export class MBConv extends Module {
       );
     const norm = (channels: number): BatchNorm2d =>
       new BatchNorm2d({ channels, ...(options.norm ?? efficientNetNorm) });
+    this.activation = efficientNetActivations[options.activation ?? 'swish'];
     this.residual = stride === 1 && inChannels === outChannels;
     if (this.residual && options.dropRate) this.drop = new StochasticDepth(options.dropRate);
     if (expand !== 1) {
@@ -95,11 +107,12 @@ export class MBConv extends Module {
     return tf.tidy(() => {
       let y = x;
       if (this.expand_conv && this.bn0) {
-        y = swish(this.bn0.forward(this.expand_conv.forward(y, context), context));
+        y = this.activation(this.bn0.forward(this.expand_conv.forward(y, context), context));
       }
-      y = swish(this.bn1.forward(this.depthwise_conv.forward(y, context), context));
+      y = this.activation(this.bn1.forward(this.depthwise_conv.forward(y, context), context));
       if (this.se_reduce && this.se_expand) {
-        const squeezed = swish(this.se_reduce.forward(globalAveragePool2d(y), context)); // [B, 1, 1, squeezed]
+        const pooled = globalAveragePool2d(y); // [B, 1, 1, C]
+        const squeezed = this.activation(this.se_reduce.forward(pooled, context));
         y = y.mul(sigmoid(this.se_expand.forward(squeezed, context)));
       }
       y = this.bn2.forward(this.project_conv.forward(y, context), context);

@@ -5,7 +5,12 @@ import type { HostTensor, StateDict } from './host-tensor';
 import { loadGiven } from './load-given';
 import type { NamePair } from './mismatch';
 import type { WeightNaming } from './naming';
-import { effdetEfficientNet, timmEfficientNet, torchvisionEfficientNet } from './naming-efficientnet';
+import {
+  effdetEfficientNet,
+  numberedEfficientNet,
+  timmEfficientNet,
+  torchvisionEfficientNet,
+} from './naming-efficientnet';
 import {
   megviiShuffleNet,
   torchvisionDetectorResNet,
@@ -28,6 +33,7 @@ export const weightNamings: readonly WeightNaming[] = [
   torchvisionEfficientNet,
   timmEfficientNet,
   effdetEfficientNet,
+  numberedEfficientNet,
   torchvisionVgg,
   reducedVgg,
 ];
@@ -46,8 +52,8 @@ export interface ImportReport {
 }
 
 /**
- * Loads weights that torchvision, timm, effdet, ssd.pytorch, Megvii or this project has named: ResNet, VGG, SSD300-VGG16, EfficientNet,
- * EfficientDet, ShuffleNetV2. Their names are recognised, whatever wrapper (`module.`, `model.`) stands before them.
+ * Loads weights that torchvision, timm, effdet, efficientnet_pytorch, ssd.pytorch, Megvii or this project has named: ResNet, VGG,
+ * SSD300-VGG16, EfficientNet, EfficientDet, ShuffleNetV2. Their names are recognised, whatever wrapper (`module.`, `model.`) stands before them.
  *
  * Into a whole network (`Classifier`, `Ssd`, `EfficientDet`) everything is loaded, into a trunk (`ResNet`, or a detector's `backbone`) what
  * belongs to the trunk. What was trained for other classes is kept as it is by `keep: (name) => name.startsWith('fc.')`, for SSD `'head.'`.

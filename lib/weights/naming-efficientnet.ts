@@ -129,3 +129,31 @@ export const torchvisionEfficientNet: WeightNaming = {
   },
   isTrunk: (name) => name.startsWith('features.0.') || name.includes('.block.'),
 };
+
+/** `efficientnet_pytorch`'s `efficientnet-b0` and so on, and those of its offshoot `efficientnet_lite_pytorch`; blocks are numbered through. */
+export const numberedEfficientNet: WeightNaming = {
+  name: 'efficientnet_pytorch/efficientnet',
+  recognises: (names) => names.has('_conv_stem.weight') && names.has('_blocks.0._depthwise_conv.weight'),
+  namer(ours) {
+    const paths = [...ours].flatMap((name) => {
+      const found = /^backbone\.blocks\.(\d+)\.(\d+)\.depthwise_conv\.weight$/.exec(name);
+      return found ? [{ stage: Number(found[1]), block: Number(found[2]) }] : [];
+    });
+    paths.sort((a, b) => a.stage - b.stage || a.block - b.block);
+    const numbers = new Map(paths.map(({ stage, block }, number) => [`${stage}.${block}`, number]));
+    const others = byRules([
+      [/^backbone\.conv_stem\./, '_conv_stem.'],
+      [/^backbone\.bn1\./, '_bn0.'],
+      [/^conv\./, '_conv_head.'],
+      [/^bn\./, '_bn1.'],
+      [/^fc\./, '_fc.'],
+    ]);
+    return (name) => {
+      // Within a block their names are ours with an underscore before them.
+      const found = inBlock(name, ours, { expanding: {}, plain: {} });
+      if (!found) return others(name);
+      return `_blocks.${numbers.get(`${found.stage}.${found.block}`)}._${found.layer}.${found.field}`;
+    };
+  },
+  isTrunk: (name) => !/^_(conv_head|bn1|fc)\./.test(name),
+};

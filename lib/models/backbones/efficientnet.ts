@@ -5,10 +5,15 @@
 import { BatchNorm2d, type BatchNorm2dOptions } from '../../nn/batch-norm';
 import { Conv2d } from '../../nn/conv';
 import { kaimingNormalFanOut } from '../../nn/initializers';
-import { efficientNetNorm, MBConv } from '../../nn/mbconv';
+import {
+  type EfficientNetActivation,
+  efficientNetActivations,
+  efficientNetNorm,
+  MBConv,
+} from '../../nn/mbconv';
 import { type ForwardContext, Module } from '../../nn/module';
+import type { MapLayer } from '../../nn/run-segments';
 import { runLayers } from '../../nn/sequential';
-import { swish } from '../../tensor/kernels/activations';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import type { Backbone } from './backbone';
@@ -45,6 +50,15 @@ export interface EfficientNetConfig {
   /** Channels of the first convolution before scaling. Default 32. */
   readonly stem?: number;
   /**
+   * Whether scaling leaves both ends as they are, as in EfficientNet-Lite: the first convolution's channels, and the repeats of the first
+   * and the last stage. Default false.
+   */
+  readonly fixedEnds?: boolean;
+  /** Behind every convolution but the blocks' last. Default `swish`. */
+  readonly activation?: EfficientNetActivation;
+  /** See `MBConvOptions`; 0 leaves squeeze and excitation out. Default 0.25. */
+  readonly squeezeRatio?: number;
+  /**
    * Of all windows: as published, or as the networks trained anew in PyTorch have it (torchvision's, timm's without `tf_`). See
    * `MBConvOptions`. Default `same`.
    */
@@ -75,6 +89,23 @@ export const efficientNets: Readonly<
   b7: { width: 2.0, depth: 3.1, resolution: 600, dropout: 0.5 },
 };
 
+/**
+ * EfficientNet-Lite0 (released in 2020 in TensorFlow's repository `tpu`, beside EfficientNet): B0 for phones and for 8-bit numbers, without
+ * squeeze and excitation, with ReLU6 instead of swish.
+ */
+export const efficientNetLite0: EfficientNetConfig & {
+  readonly resolution: number;
+  readonly dropout: number;
+} = {
+  width: 1.0,
+  depth: 1.0,
+  fixedEnds: true,
+  activation: 'relu6',
+  squeezeRatio: 0,
+  resolution: 224,
+  dropout: 0.2,
+};
+
 /** `channels * width`, rounded to the nearest multiple of 8, up where that would lose more than a tenth (the released code's rule). */
 export function scaledChannels(channels: number, width: number): number {
   const wanted = channels * width;
@@ -98,8 +129,9 @@ export class EfficientNet extends Module implements Backbone {
     super();
     this.config = config;
     const { width, depth, stages = efficientNetStages, stem = 32, padding = 'same' } = config;
-    const { norm = efficientNetNorm, stochasticDepth = 0 } = config;
-    let inChannels = scaledChannels(stem, width);
+    const { norm = efficientNetNorm, stochasticDepth = 0, fixedEnds = false } = config;
+    const { activation, squeezeRatio } = config;
+    let inChannels = fixedEnds ? stem : scaledChannels(stem, width);
     this.conv_stem = new Conv2d(
       {
         inChannels: 3,
@@ -113,7 +145,10 @@ export class EfficientNet extends Module implements Backbone {
       random,
     );
     this.bn1 = new BatchNorm2d({ channels: inChannels, ...norm });
-    const repeats = stages.map((stage) => Math.ceil(stage.repeats * depth));
+    const repeats = stages.map((stage, index) => {
+      const end = index === 0 || index === stages.length - 1;
+      return fixedEnds && end ? stage.repeats : Math.ceil(stage.repeats * depth);
+    });
     const total = repeats.reduce((sum, count) => sum + count, 0);
     let number = 0;
     this.blocks = stages.map(({ kernel, stride, expand, channels }, index) =>
@@ -127,6 +162,8 @@ export class EfficientNet extends Module implements Backbone {
             kernel,
             stride: block === 0 ? stride : 1,
             expand,
+            squeezeRatio,
+            activation,
             padding,
             norm,
             dropRate,
@@ -140,13 +177,31 @@ export class EfficientNet extends Module implements Backbone {
     this.channels = lastOfEachSize(stages).map((index) => scaledChannels(stages[index].channels, width));
   }
 
+  /** The layers in their order, a chain a map: its blocks, before those of the first map the stem. */
+  chains(): MapLayer[][] {
+    const stem: MapLayer = {
+      forward: (x, context) =>
+        tf.tidy(() =>
+          efficientNetActivations[this.config.activation ?? 'swish'](
+            this.bn1.forward(this.conv_stem.forward(x, context), context),
+          ),
+        ),
+      parameters: () => [this.conv_stem, this.bn1].flatMap((layer) => layer.parameters()),
+    };
+    let from = 0;
+    return lastOfEachSize(this.config.stages ?? efficientNetStages).map((last) => {
+      const blocks: MapLayer[] = this.blocks.slice(from, last + 1).flat();
+      if (from === 0) blocks.unshift(stem);
+      from = last + 1;
+      return blocks;
+    });
+  }
+
   /** @param x `[B, H, W, 3]`. Returns one `[B, H_i, W_i, channels[i]]` a size; the caller disposes them. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
-      const wanted = lastOfEachSize(this.config.stages ?? efficientNetStages);
-      let y = swish(this.bn1.forward(this.conv_stem.forward(x, context), context));
-      const maps = this.blocks.map((blocks) => (y = runLayers(blocks, y, context)));
-      return wanted.map((index) => maps[index]);
+      let y = x;
+      return this.chains().map((chain) => (y = runLayers(chain, y, context)));
     });
   }
 
