@@ -4,6 +4,7 @@ import { interruptSignal } from '../tensor/interrupt';
 import { BatchMaker, type BegunBatch } from './loader/batch-maker';
 import { defaultCacheBytes, ImageCache } from './loader/image-cache';
 import { planEpoch } from './loader/plan';
+import { checkRepeats, repeatedLength } from './loader/repeat';
 import { chooseWorkers } from './loader/workers';
 import type { DatasetProblem } from './problems';
 import { resizeImage, type ResizeMethod } from './resize';
@@ -27,6 +28,12 @@ export interface LoaderOptions {
   readonly shuffle?: number | string;
   /** Other samples that it takes (`partners`) are drawn from the data set by the seed, too, an image's own ones in each epoch. */
   readonly augment?: Transform;
+  /**
+   * How often an epoch shows each image on average, one number from 0 an image, such as `repeatFactors` gives. Every epoch is as long as
+   * their sum, rounded up; which images are rounded up or down is drawn anew in each, by the seed. Copies of an image are augmented
+   * differently, and may come in one batch. Partners are drawn from all images alike. For training: an evaluation wants each image once.
+   */
+  readonly repeat?: ArrayLike<number>;
   /** Leaves out a last batch that is not full. Default false. */
   readonly dropLast?: boolean;
   /** Keeps decoded images in memory (1 byte a value), as many as `cacheBytes` allows. Default true. */
@@ -134,8 +141,12 @@ export function createLoader(dataset: DetectionDataset, options: LoaderOptions):
   const cache = new ImageCache(cacheBytes);
   const maker = new BatchMaker({ dataset, settings, augment, cache, onProblem, warn });
   const workers = chooseWorkers(options.workers ?? 'auto', { dataset, settings, augment, batchSize, warn });
-  const batches = dropLast ? Math.floor(examples.length / batchSize) : Math.ceil(examples.length / batchSize);
-  const plan = { ids: examples.map(({ id }) => id), batchSize, shuffle, partners: augment?.partners ?? 0 };
+  const repeat = options.repeat && Array.from(options.repeat);
+  if (repeat) checkRepeats(repeat, examples.length);
+  const length = repeat ? repeatedLength(repeat) : examples.length;
+  const batches = dropLast ? Math.floor(length / batchSize) : Math.ceil(length / batchSize);
+  const ids = examples.map(({ id }) => id);
+  const plan = { ids, batchSize, shuffle, partners: augment?.partners ?? 0, repeat };
 
   return {
     batches,

@@ -90,7 +90,7 @@ export class BatchMaker {
 
   /** Reads images into the cache, on this thread or on others. */
   async read(indices: readonly number[], threads?: LoaderThreads): Promise<void> {
-    const planned = indices.map((index) => ({ index, partners: [] }));
+    const planned = indices.map((index) => ({ index, copy: 0, partners: [] }));
     if (threads === undefined) {
       const tasks = planned.map((one) => this.taskOf(one));
       const loaded = await Promise.all(tasks.map((task) => loadTask(task, this.load)));
@@ -101,13 +101,13 @@ export class BatchMaker {
     this.accept(prepared, outcome);
   }
 
-  private taskOf({ index, partners }: PlannedImage, shared = false): ImageTask {
+  private taskOf({ index, copy, partners }: PlannedImage, shared = false): ImageTask {
     const sourceOf = (one: number): ImageSource => {
       const { id, width, height, objects, file } = this.options.dataset.examples[one];
       const sample = shared ? this.options.cache.getShared(one) : this.options.cache.get(one);
       return { index: one, id, width, height, objects, file, sample };
     };
-    return { source: sourceOf(index), partners: partners.map(sourceOf) };
+    return { source: sourceOf(index), copy, partners: partners.map(sourceOf) };
   }
 
   private readonly load = (source: ImageSource): Promise<Sample | ImageProblem> => {
@@ -169,7 +169,8 @@ export class BatchMaker {
     const problems = [...read.values()].filter(isProblem);
     const source = ready(task.source);
     if (source === undefined) return { problems };
-    return { task: { source, partners: task.partners.map((one) => ready(one) ?? source) }, problems };
+    const partners = task.partners.map((one) => ready(one) ?? source);
+    return { task: { ...task, source, partners }, problems };
   }
 
   /** Takes what threads have read into the cache, and throws what is to be thrown. */

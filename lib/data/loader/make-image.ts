@@ -5,6 +5,7 @@ import type { ProblemKind } from '../problems';
 import { letterbox, letterboxFit, type LetterboxOptions, resize, type Fit } from '../transforms/geometric';
 import type { Sample, Transform } from '../transforms/transform';
 import type { Example, RgbImage } from '../types';
+import { imageRandom } from './plan';
 
 /** What all images of a loader have in common. Plain data: it is sent to threads. */
 export interface ImageSettings extends LetterboxOptions {
@@ -32,6 +33,8 @@ export interface ImageSource extends Pick<Example, 'id' | 'width' | 'height' | '
 /** One image to make, and the other samples that its augmentation takes in. */
 export interface ImageTask {
   readonly source: ImageSource;
+  /** `PlannedImage.copy`. */
+  readonly copy: number;
   readonly partners: readonly ImageSource[];
 }
 
@@ -92,9 +95,8 @@ export function createImageMaker(settings: ImageSettings, augment?: Transform): 
       const sample: Sample = { image, objects };
       return shrinkFirst ? toInput(sample, createRandom(0)) : sample;
     },
-    make({ source }, { sample, partners }, seed, target, offset) {
-      // By id, so that an image's augmentation does not depend on its place in the batch.
-      const random = createRandom(seed).fork(source.id);
+    make({ source, copy }, { sample, partners }, seed, target, offset) {
+      const random = imageRandom(seed, source.id, copy);
       let made = sample!;
       if (augment) made = augment(made, random, partners);
       const fitted = fitOf(shrinkFirst ? source : made.image);

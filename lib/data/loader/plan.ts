@@ -1,15 +1,18 @@
 /** Which images make a batch: all of it follows from the seed, the epoch and the place, so that any thread may make any image. */
 import { createRandom, type Random } from '../../tensor/random';
+import { drawRepeats } from './repeat';
 
 /** One image of a batch, by its index in the data set, and the samples that its augmentation takes in. */
 export interface PlannedImage {
   readonly index: number;
+  /** Which of the epoch's copies of the image, from 0: each is augmented in its own way. */
+  readonly copy: number;
   readonly partners: readonly number[];
 }
 
 /** An epoch's batches. */
 export interface EpochPlan {
-  /** Seed of the epoch's random numbers: image `id` is augmented from `createRandom(seed).fork(id)`. */
+  /** Seed of the epoch's random numbers: an image is augmented from `imageRandom`. */
   readonly seed: string;
   batch(number: number): readonly PlannedImage[];
 }
@@ -22,25 +25,41 @@ export interface PlanOptions {
   readonly shuffle: number | string | undefined;
   /** How many other samples the augmentation takes. */
   readonly partners: number;
+  /** How often an epoch shows each image, on average. Default: once. */
+  readonly repeat?: readonly number[];
 }
 
 /** The plan of an epoch, from 0. */
-export function planEpoch({ ids, batchSize, shuffle, partners }: PlanOptions, epoch: number): EpochPlan {
+export function planEpoch(
+  { ids, batchSize, shuffle, partners, repeat }: PlanOptions,
+  epoch: number,
+): EpochPlan {
   const seed = `${shuffle ?? 0}/epoch-${epoch}`;
   const random = createRandom(seed);
-  const indices = ids.map((_, i) => i);
-  const order = shuffle === undefined ? indices : random.fork('order').shuffle(indices);
+  const times = repeat && drawRepeats(random.fork('repeats'), repeat);
+  const images: { readonly index: number; readonly copy: number }[] = [];
+  for (let index = 0; index < ids.length; index++) {
+    for (let copy = 0; copy < (times?.[index] ?? 1); copy++) images.push({ index, copy });
+  }
+  const order = shuffle === undefined ? images : random.fork('order').shuffle(images);
   return {
     seed,
     batch: (number) =>
-      order.slice(number * batchSize, (number + 1) * batchSize).map((index) => ({
+      order.slice(number * batchSize, (number + 1) * batchSize).map(({ index, copy }) => ({
         index,
+        copy,
         partners:
           partners === 0
             ? []
-            : drawPartners(random.fork(ids[index]).fork('partners'), index, ids.length, partners),
+            : drawPartners(imageRandom(seed, ids[index], copy).fork('partners'), index, ids.length, partners),
       })),
   };
+}
+
+/** What an image of an epoch is augmented from: its own, wherever in the epoch it comes, and another one for each of its copies. */
+export function imageRandom(seed: string, id: string, copy: number): Random {
+  const random = createRandom(seed).fork(id);
+  return copy === 0 ? random : random.fork(`copy-${copy}`);
 }
 
 /**

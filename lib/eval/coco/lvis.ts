@@ -11,14 +11,31 @@ import { descendingOrder } from '../stable-order';
 import type { CheckOptions } from '../problems';
 import type { CocoResult } from './types';
 
-/** How often a class occurs in the training set: in up to 10 images, up to 100, or more. */
+/** How often a class occurs in the training set: in up to 10 images, up to 100, or more (LVIS v1's groups). */
 export const frequencies = ['rare', 'common', 'frequent'] as const;
 /** One of `frequencies`. */
 export type Frequency = (typeof frequencies)[number];
 
-/** The frequency of a class that so many training images have (LVIS v1's groups). */
-export function frequencyOf(imageCount: number): Frequency {
-  return imageCount <= 10 ? 'rare' : imageCount <= 100 ? 'common' : 'frequent';
+/** Where the groups end. */
+export interface FrequencyGroups {
+  /** Most images of a rare class. Default 10, LVIS's. */
+  readonly rare?: number;
+  /** Most images of a common class. Default 100, LVIS's. */
+  readonly common?: number;
+}
+
+/**
+ * The frequency of a class that so many training images have.
+ * @throws RangeError where a group would end below 0, or the common ones before the rare ones.
+ */
+export function frequencyOf(imageCount: number, groups: FrequencyGroups = {}): Frequency {
+  const { rare = 10, common = 100 } = groups;
+  if (!(rare >= 0 && common >= rare)) {
+    throw new RangeError(
+      `frequencyOf: rare classes have up to ${rare} images and common ones up to ${common}; wanted 0 <= rare <= common`,
+    );
+  }
+  return imageCount <= rare ? 'rare' : imageCount <= common ? 'common' : 'frequent';
 }
 
 /** Average precision of the classes of each frequency; NaN where none of them has anything to find. */

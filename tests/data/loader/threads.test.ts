@@ -100,6 +100,11 @@ describe('the same to the bit', () => {
     'some kept': { cacheBytes: 5000, augment: ssd, shuffle: 1 },
     'one batch, larger than the set': { batchSize: 40, augment: colours },
     'with partners': { shuffle: 2, augment: compose(mosaic({ size: 40 }), copyPaste(), colours) },
+    'some images more than once': {
+      shuffle: 4,
+      repeat: [1, 3.5, 1, 1.2, 2, 1, 1, 1, 4, 1, 1],
+      augment: compose(mosaic({ size: 40 }), ssd),
+    },
     'a batch ahead': { prefetch: 1, augment: ssd },
     'ten ahead': { prefetch: 10, batchSize: 1, augment: ssd },
   };

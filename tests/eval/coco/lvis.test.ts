@@ -72,7 +72,18 @@ describe("LVIS's evaluation", () => {
 
 describe('frequencies', () => {
   test('LVIS v1 draws the lines at 10 and 100 images', () => {
-    expect([1, 10, 11, 100, 101].map(frequencyOf)).toEqual(['rare', 'rare', 'common', 'common', 'frequent']);
+    const found = [0, 1, 10, 11, 100, 101].map((count) => frequencyOf(count));
+    expect(found).toEqual(['rare', 'rare', 'rare', 'common', 'common', 'frequent']);
+  });
+
+  test('lines elsewhere, for smaller sets', () => {
+    const found = [3, 4, 10, 11].map((count) => frequencyOf(count, { rare: 3, common: 10 }));
+    expect(found).toEqual(['rare', 'common', 'common', 'frequent']);
+    expect(frequencyOf(50, { rare: 3 })).toBe('common');
+    expect(() => frequencyOf(1, { rare: 20, common: 10 })).toThrow(
+      'up to 20 images and common ones up to 10',
+    );
+    expect(() => frequencyOf(1, { common: NaN })).toThrow(RangeError);
   });
 
   test('the mean of the classes of each, those with nothing to find left out', () => {
