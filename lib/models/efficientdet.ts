@@ -12,6 +12,7 @@ import { type ForwardContext, Module } from '../nn/module';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
 import type { Backbone, BackboneBuilder } from './backbones/backbone';
+import { trunkMaps } from './backbones/trunk-maps';
 import { createDenseDetector, type DenseDetector } from './dense-detector';
 import { EfficientDetHead, type EfficientDetHeadOptions } from './heads/efficientdet';
 import { joinLevels } from './heads/join-levels';
@@ -75,11 +76,7 @@ export class EfficientDet extends Module {
   /** @param x `[B, H, W, 3]`, normalised. Returns the feature network's maps, `[B, H_i, W_i, channels]` a level; the caller disposes them. */
   features(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
-      const stages = this.backbone.forward(x, context);
-      return this.fpn.forward(
-        this.taps.map((tap) => stages[tap]),
-        context,
-      );
+      return this.fpn.forward(trunkMaps(this.backbone, x, context, this.taps), context);
     });
   }
 

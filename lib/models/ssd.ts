@@ -11,6 +11,7 @@ import { type Layer, runLayers } from '../nn/sequential';
 import type { Random } from '../tensor/random';
 import { tf } from '../tensor/tf';
 import type { Backbone, BackboneBuilder } from './backbones/backbone';
+import { trunkMaps } from './backbones/trunk-maps';
 import { Vgg, type VggConfig } from './backbones/vgg';
 import { SsdHead, type SsdPredictions } from './heads/ssd';
 import { buildExtra, convolutionalExtras, extraMapSize, type SsdExtra } from './ssd-extras';
@@ -164,8 +165,9 @@ export class Ssd extends Module {
   /** The detection maps, finest first: `[B, H_i, W_i, C_i]`. The caller disposes them. */
   features(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
-      const stages = this.backbone.forward(x, context);
-      const maps = this.config.taps.map((tap) => stages[tap]);
+      const last = this.backbone.channels.length - 1;
+      const stages = trunkMaps(this.backbone, x, context, [...this.config.taps, last]);
+      const maps = stages.slice(0, -1);
       if (this.l2Norm) maps[0] = this.l2Norm.forward(maps[0], context);
       let y = stages[stages.length - 1];
       for (const layers of this.extras) maps.push((y = runLayers(layers, y, context)));

@@ -46,21 +46,28 @@ export function activationMemory(
   let bytes = new Map<string, number>();
   withTape(() => {
     const tape = tapeState().activeTape!;
-    const owners = watch(names, tape, () => drawnAgain(random, () => compute(training)));
-    bytes = keptBytes(tape, owners, first);
+    const { owners, unnoted } = watch(names, tape, () => drawnAgain(random, () => compute(training)));
+    bytes = keptBytes(tape, owners, first, unnoted);
   });
   const types = new Map([...names].map(([module, name]) => [name, module.constructor.name]));
   return [...bytes].map(([layer, count]) => ({ layer, type: types.get(layer) ?? '', bytes: count }));
 }
 
-/** The name of the module at work, the innermost one, when each operation on the tape was run. */
+interface Watched {
+  /** The name of the module at work, the innermost one, when each operation on the tape was run. */
+  readonly owners: readonly string[];
+  /** Who made the maps that come from where nothing is noted, such as a frozen trunk's. */
+  readonly unnoted: ReadonlyMap<object, string>;
+}
+
 function watch(
   names: ReadonlyMap<Module, string>,
   tape: readonly TapeNode[],
   compute: () => unknown,
-): string[] {
+): Watched {
   const state = tapeState();
   const owners: string[] = [];
+  const unnoted = new Map<object, string>();
   const stack: string[] = [outside];
   /** The last layer that ran where nothing is noted: the operation that comes next, a recomputed segment, has its output. */
   let hidden: string | undefined;
@@ -80,7 +87,13 @@ function watch(
         settle();
         stack.push(name);
         try {
-          return original.apply(this, args) as unknown;
+          const result = original.apply(this, args) as tf.TensorContainer;
+          if (state.kernelDepth > 0) {
+            for (const { dataId } of tf.tensor_util.getTensorsInContainer(result)) {
+              if (!unnoted.has(dataId)) unnoted.set(dataId, name);
+            }
+          }
+          return result;
         } finally {
           settle();
           stack.pop();
@@ -97,15 +110,20 @@ function watch(
   try {
     compute();
     settle();
-    return owners;
+    return { owners, unnoted };
   } finally {
     undo.forEach((restore) => restore());
   }
 }
 
 /** Bytes of what is kept, by who computed it; by who keeps it first where that is not on the tape. */
-function keptBytes(tape: readonly TapeNode[], owners: readonly string[], first: number): Map<string, number> {
-  const producers = new Map<object, string>();
+function keptBytes(
+  tape: readonly TapeNode[],
+  owners: readonly string[],
+  first: number,
+  unnoted: ReadonlyMap<object, string>,
+): Map<string, number> {
+  const producers = new Map(unnoted);
   // Parameters are there in any case.
   const counted = new Set<object>(
     Object.values(tf.engine().registeredVariables).map(({ dataId }) => dataId as object),

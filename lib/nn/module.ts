@@ -43,6 +43,11 @@ export interface ForwardContext {
   readonly statistics?: BatchStatistics[];
   /** What dropout, stochastic depth and the samples of two-stage detectors draw from in training; they refuse to train without. */
   readonly random?: RandomStream;
+  /**
+   * A detector's trunk is not run, these are its maps, by stage, those that the detector takes at least: for a frozen trunk whose maps have
+   * been computed before. Not disposed.
+   */
+  readonly trunkMaps?: ReadonlyMap<number, tf.Tensor4D>;
   /** Called by every layer that has weights. */
   readonly trace?: (entry: LayerTrace) => void;
 }

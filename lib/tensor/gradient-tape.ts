@@ -20,7 +20,7 @@ export interface TapeState {
   /** How many gradients are being recorded, one within the other. */
   readonly gradientDepth: number;
   /** How many kernels are at work, one within the other; above 0 nothing is noted. */
-  readonly kernelDepth: number;
+  kernelDepth: number;
 }
 
 /** The engine's own state, not a copy. */
@@ -47,4 +47,18 @@ export function withTape(compute: () => void): void {
       true,
     );
   });
+}
+
+/**
+ * Runs `compute` with nothing noted for a gradient and nothing kept for one: for computations that no gradient flows through. What it
+ * makes is a constant to whatever follows. (`withoutGradient` makes one operation of it, with zeros for a gradient.)
+ */
+export function offTape<T>(compute: () => T): T {
+  const state = tapeState();
+  state.kernelDepth++;
+  try {
+    return compute();
+  } finally {
+    state.kernelDepth--;
+  }
 }

@@ -1,5 +1,6 @@
 /** One node of a feature network, with its parameters. */
-import type { BatchNorm2dOptions } from '../../nn/batch-norm';
+import { BatchNorm2d, type BatchNorm2dOptions } from '../../nn/batch-norm';
+import { Conv2d } from '../../nn/conv';
 import { type ForwardContext, Module, parameter } from '../../nn/module';
 import { ModuleDict } from '../../nn/module-dict';
 import { SeparableConv2d } from '../../nn/separable-conv';
@@ -18,7 +19,11 @@ export interface FusionNodeOptions {
   readonly norm: Omit<BatchNorm2dOptions, 'channels'>;
   readonly redundantBias: boolean;
   readonly padding: PoolPadding;
+  readonly convolution: NodeConvolution;
 }
+
+/** The 3x3 convolution of a node: depthwise and 1x1, EfficientDet's, or a plain one, as NAS-FPN was released with. */
+export type NodeConvolution = 'separable' | 'plain';
 
 /** A map that a node takes: its number in the cell, inputs first, and its channels. */
 export interface NodeInput {
@@ -64,20 +69,37 @@ class Combine extends Module {
   }
 }
 
-/** What follows the fusion. */
-class AfterCombine extends Module {
-  readonly conv: SeparableConv2d;
+/** 3x3 -> batch norm. */
+class PlainConv extends Module {
+  readonly conv: Conv2d;
+  readonly bn: BatchNorm2d;
 
-  constructor({ channels, norm, redundantBias }: FusionNodeOptions, random: Random) {
+  constructor({ channels, norm, redundantBias: bias }: FusionNodeOptions, random: Random) {
     super();
-    this.conv = new SeparableConv2d(
-      { inChannels: channels, outChannels: channels, bias: redundantBias, norm },
-      random,
-    );
+    this.conv = new Conv2d({ inChannels: channels, outChannels: channels, kernel: 3, bias }, random);
+    this.bn = new BatchNorm2d({ channels, ...norm });
+  }
+
+  forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
+    return tf.tidy(() => this.bn.forward(this.conv.forward(x, context), context));
   }
 }
 
-/** resample -> fuse -> swish -> separable 3x3 -> batch norm: the activation stands before the convolution. The names are effdet's. */
+/** What follows the fusion. */
+class AfterCombine extends Module {
+  readonly conv: SeparableConv2d | PlainConv;
+
+  constructor(options: FusionNodeOptions, random: Random) {
+    super();
+    const { channels, norm, redundantBias: bias, convolution } = options;
+    this.conv =
+      convolution === 'plain'
+        ? new PlainConv(options, random)
+        : new SeparableConv2d({ inChannels: channels, outChannels: channels, bias, norm }, random);
+  }
+}
+
+/** resample -> fuse -> swish -> 3x3 -> batch norm: the activation stands before the convolution. The names are effdet's. */
 export class FusionNode extends Module {
   readonly combine: Combine;
   readonly after_combine: AfterCombine;

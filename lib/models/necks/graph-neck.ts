@@ -9,7 +9,7 @@ import { ModuleDict } from '../../nn/module-dict';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import type { FusionMethod } from './fusion';
-import { FusionNode, type FusionNodeOptions } from './fusion-node';
+import { FusionNode, type FusionNodeOptions, type NodeConvolution } from './fusion-node';
 import { biFpn } from './graphs/bifpn';
 import { checkNeckGraph, neckLevels, neckMaps, type NeckGraph } from './neck-graph';
 import { Resample } from './resample';
@@ -33,6 +33,8 @@ export interface GraphNeckOptions {
   readonly redundantBias?: boolean;
   /** Of the max-pools. Default `same`, as released. */
   readonly padding?: PoolPadding;
+  /** Of the nodes. Default `separable`. */
+  readonly convolution?: NodeConvolution;
 }
 
 /** One run of the graph. */
@@ -72,6 +74,8 @@ export class GraphNeck extends Module {
   readonly cell: GraphCell[];
   readonly graph: NeckGraph;
   readonly channels: number;
+  /** `channels`, as a feature pyramid calls them. */
+  readonly outChannels: number;
   readonly fusion: FusionMethod;
   private readonly trunkLevels: number;
   private readonly extraLevels: number[];
@@ -80,7 +84,12 @@ export class GraphNeck extends Module {
   constructor(options: GraphNeckOptions, random: Random) {
     super();
     const { inChannels, channels, cells, graph = biFpn(), fusion = 'fast' } = options;
-    const { norm = efficientNetNorm, redundantBias = true, padding = 'same' } = options;
+    const {
+      norm = efficientNetNorm,
+      redundantBias = true,
+      padding = 'same',
+      convolution = 'separable',
+    } = options;
     checkNeckGraph(graph);
     const levels = neckLevels(graph).length;
     if (inChannels.length === 0 || inChannels.length > levels) {
@@ -103,10 +112,11 @@ export class GraphNeck extends Module {
     });
     this.graph = graph;
     this.channels = channels;
+    this.outChannels = channels;
     this.fusion = fusion;
     this.trunkLevels = inChannels.length;
     this.extraLevels = Array.from({ length: levels - inChannels.length }, (_, i) => inChannels.length + i);
-    const shared: FusionNodeOptions = { channels, fusion, norm, redundantBias, padding };
+    const shared: FusionNodeOptions = { channels, fusion, norm, redundantBias, padding, convolution };
     const last = inChannels[inChannels.length - 1];
     this.resample = new ModuleDict(
       Object.fromEntries(

@@ -11,6 +11,7 @@ import { type Layer, runLayers } from '../../nn/sequential';
 import type { Random } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
 import { MobileNetV2, type MobileNetV2Config } from '../backbones/mobilenet-v2';
+import { trunkMaps } from '../backbones/trunk-maps';
 import { joinLevels } from '../heads/join-levels';
 import type { SsdPredictions } from '../heads/ssd';
 
@@ -75,7 +76,8 @@ export class MobileNetSsd extends Module {
   /** The detection maps, finest first: `[B, H_i, W_i, C_i]` with 576, 1280, 512, 256, 256 and 128 channels. The caller disposes them. */
   features(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
-      const maps = this.backbone.forward(x, context).slice(-2);
+      const last = this.backbone.channels.length - 1;
+      const maps = trunkMaps(this.backbone, x, context, [last - 1, last]);
       for (const layers of this.extras) maps.push(runLayers(layers.flat(), maps[maps.length - 1], context));
       return maps;
     });
