@@ -52,12 +52,18 @@ export function checkStudy(study: Study, profile: Profile): void {
       throw problem(`there are two claims '${claim.name}'`);
     if (claim.comparisons.length === 0) throw problem(`claim '${claim.name}' compares nothing`);
     for (const comparison of claim.comparisons) {
-      known('kind', comparison.kind, ['difference', 'equality', 'divergence'], claim.name);
+      known('kind', comparison.kind, ['difference', 'equality', 'interaction', 'divergence'], claim.name);
       known('arm', comparison.arm, names, claim.name);
       if (comparison.kind === 'divergence') continue;
       known('arm', comparison.than, names, claim.name);
       known('metric', comparison.metric, metrics, claim.name);
-      if (comparison.kind === 'difference')
+      if (comparison.kind === 'interaction') {
+        known('arm', comparison.base.arm, names, claim.name);
+        known('arm', comparison.base.than, names, claim.name);
+        if (comparison.base.arm === comparison.base.than)
+          throw problem(`claim '${claim.name}' compares '${comparison.base.arm}' with itself`);
+      }
+      if (comparison.kind !== 'equality')
         known('direction', comparison.direction, ['higher', 'lower'], claim.name);
       if (comparison.arm === comparison.than)
         throw problem(`claim '${claim.name}' compares '${comparison.arm}' with itself`);
@@ -69,7 +75,7 @@ export function checkStudy(study: Study, profile: Profile): void {
 }
 
 function boundOf(comparison: Exclude<ClaimComparison, { kind: 'divergence' }>): [string, number] {
-  return comparison.kind === 'difference' ? ['least', comparison.least] : ['margin', comparison.margin];
+  return comparison.kind === 'equality' ? ['margin', comparison.margin] : ['least', comparison.least];
 }
 
 /** What fixes a run, beside its seed. */

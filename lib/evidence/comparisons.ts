@@ -20,3 +20,21 @@ export function equal(metric: string, arm: string, than: string, margin: number)
 export function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
+
+/** A difference, given as its two arms, has at least `least` more of the metric than another one. */
+export function grows(
+  metric: string,
+  [arm, than]: readonly [arm: string, than: string],
+  from: readonly [arm: string, than: string],
+  least: number,
+): ClaimComparison {
+  return {
+    kind: 'interaction',
+    metric,
+    arm,
+    than,
+    base: { arm: from[0], than: from[1] },
+    direction: 'higher',
+    least,
+  };
+}

@@ -49,8 +49,21 @@ export interface DivergenceComparison {
   readonly diverges: boolean;
 }
 
+/** The difference of `arm` and `than` is higher (or lower) than that of `base`'s arms, by at least `least`: whether it grows from one setting to another. */
+export interface InteractionComparison {
+  readonly kind: 'interaction';
+  readonly metric: string;
+  readonly arm: string;
+  readonly than: string;
+  readonly base: { readonly arm: string; readonly than: string };
+  readonly direction: 'higher' | 'lower';
+  /** In the metric's units. */
+  readonly least: number;
+}
+
 /** What of the results speaks for a claim or against it. */
-export type ClaimComparison = DifferenceComparison | EqualityComparison | DivergenceComparison;
+export type ClaimComparison =
+  DifferenceComparison | EqualityComparison | InteractionComparison | DivergenceComparison;
 
 /** Something a paper says that the study tries. */
 export interface Claim {

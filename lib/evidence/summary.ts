@@ -193,9 +193,13 @@ function comparisonText(
   if (comparison.kind === 'divergence')
     return `${arm}: ${comparison.diverges ? 'diverges' : 'does not diverge'}`;
   const [metric, than] = [metrics[comparison.metric].title, titles.get(comparison.than)];
-  return comparison.kind === 'difference'
-    ? `${metric}: ${arm} ${comparison.direction} than ${than} by ${formatNumber(comparison.least)} or more`
-    : `${metric}: ${arm} the same as ${than}, give or take ${formatNumber(comparison.margin)}`;
+  if (comparison.kind === 'equality')
+    return `${metric}: ${arm} the same as ${than}, give or take ${formatNumber(comparison.margin)}`;
+  const least = `by ${formatNumber(comparison.least)} or more`;
+  if (comparison.kind === 'difference')
+    return `${metric}: ${arm} ${comparison.direction} than ${than} ${least}`;
+  const [baseArm, baseThan] = [comparison.base.arm, comparison.base.than].map((name) => titles.get(name));
+  return `${metric}: ${arm} less ${than} ${comparison.direction} than ${baseArm} less ${baseThan} ${least}`;
 }
 
 function provenanceRows(runs: readonly EvidenceRun[]): ProvenanceRow[] {

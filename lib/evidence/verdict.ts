@@ -16,6 +16,7 @@ export const verdictRule: string =
 difference of the metric is taken; from the differences follow their mean, their standard deviation and Student's 95 % confidence interval
 of the mean. A difference is **shown** when the whole interval lies on the claim's side of zero and the mean is at least the smallest difference
 worth the name, which the claim states beforehand; **contradicted** when the same holds on the other side; else **not shown at this scale**.
+Where a claim says that a difference grows from one setting to another, the difference of the two differences is taken, seed by seed.
 Equality is shown when the whole interval lies within the stated margin, contradicted when it lies wholly outside. A claim about divergence is
 shown when all runs of the arm do as it says, contradicted when none does. A claim made of several comparisons is shown when all of them are,
 contradicted when one of them is. Fewer than three seeds show nothing. A diverged run counts as the value that the metric gives it (an
@@ -40,7 +41,7 @@ export interface ComparisonVerdict {
   readonly reason: string;
   /** Seeds that it rests on. */
   readonly seeds: readonly number[];
-  /** `arm` less `than`, seed by seed. */
+  /** `arm` less `than`, seed by seed; of an interaction less the base's, too. */
   readonly differences: readonly number[];
   /** Of the differences; `null` where there are none. */
   readonly mean: number | null;
@@ -86,32 +87,40 @@ export function judgeComparison(
 ): ComparisonVerdict {
   if (comparison.kind === 'divergence') return judgeDivergence(comparison, runs);
   const { metric, arm, than } = comparison;
-  const [ours, others] = [bySeed(runs, arm), bySeed(runs, than)];
-  const seeds = [...ours.keys()].filter((seed) => others.has(seed)).sort((a, b) => a - b);
+  const base = comparison.kind === 'interaction' ? [comparison.base.arm, comparison.base.than] : [];
+  const [ours, ...others] = [arm, than, ...base].map((name) => bySeed(runs, name));
+  const seeds = [...ours.keys()]
+    .filter((seed) => others.every((other) => other.has(seed)))
+    .sort((a, b) => a - b);
   const differences: number[] = [];
   for (const seed of seeds) {
-    const pair = [ours.get(seed)!, others.get(seed)!].map((run) => metricValue(run, metric, metrics[metric]));
-    if (pair[0] === null || pair[1] === null) {
-      const run = pair[0] === null ? ours.get(seed)! : others.get(seed)!;
-      const why = run.diverged ? 'diverged and has no value' : 'has no value';
-      return undecided(comparison, seeds, `${run.arm} of seed ${seed} ${why} of ${metric}`);
+    const own = [ours, ...others].map((found) => found.get(seed)!);
+    const values: number[] = [];
+    for (const run of own) {
+      const value = metricValue(run, metric, metrics[metric]);
+      if (value === null) {
+        const why = run.diverged ? 'diverged and has no value' : 'has no value';
+        return undecided(comparison, seeds, `${run.arm} of seed ${seed} ${why} of ${metric}`);
+      }
+      values.push(value);
     }
-    differences.push(pair[0] - pair[1]);
+    const [first, second, baseFirst = 0, baseSecond = 0] = values;
+    differences.push(first - second - (baseFirst - baseSecond));
   }
   const statistics = meanInterval(differences);
   if (seeds.length < leastSeeds)
     return { ...undecided(comparison, seeds, tooFew(seeds.length)), ...statistics, differences };
   const [low, high] = statistics.interval!;
   const [verdict, reason] =
-    comparison.kind === 'difference'
-      ? judgeDifference(
+    comparison.kind === 'equality'
+      ? judgeEquality(comparison.margin, low, high)
+      : judgeDifference(
           comparison.direction === 'higher' ? 1 : -1,
           comparison.least,
           statistics.mean!,
           low,
           high,
-        )
-      : judgeEquality(comparison.margin, low, high);
+        );
   return { comparison, verdict, reason, seeds, differences, ...statistics };
 }
 

@@ -152,6 +152,52 @@ describe('an equality', () => {
   });
 });
 
+describe('a difference that grows', () => {
+  const grows: ClaimComparison = {
+    kind: 'interaction',
+    metric: 'map',
+    arm: 'a',
+    than: 'b',
+    base: { arm: 'c', than: 'd' },
+    direction: 'higher',
+    least: 0.02,
+  };
+  const of = (
+    values: readonly (readonly (number | 'diverged')[])[],
+    change: object = {},
+  ): ReturnType<typeof judgeComparison> =>
+    judgeComparison(
+      { ...grows, ...change } as ClaimComparison,
+      ['a', 'b', 'c', 'd'].flatMap((arm, i) => runs(arm, values[i])),
+      metrics,
+    );
+  const four = [
+    [0.5, 0.6, 0.7],
+    [0.4, 0.55, 0.6],
+    [0.3, 0.3, 0.3],
+    [0.4, 0.5, 0.4],
+  ];
+
+  test('is taken seed by seed', () => {
+    const { differences, verdict, seeds } = of(four);
+    // (0.5 - 0.4) - (0.3 - 0.4), and so on.
+    expect(differences.map((value) => value.toFixed(6))).toEqual(['0.200000', '0.250000', '0.200000']);
+    expect([seeds, verdict]).toEqual([[1, 2, 3], 'shown']);
+    expect(of(four, { direction: 'lower' }).verdict).toBe('contradicted');
+    expect(of(four, { least: 0.3 }).verdict).toBe('not shown at this scale');
+  });
+
+  test('takes seeds that all four arms have, and a diverged run’s value', () => {
+    const [a, b, c, d] = four;
+    expect(of([a, b, c, d.slice(0, 2)])).toMatchObject({
+      seeds: [1, 2],
+      reason: 'only 2 seeds, 3 are needed',
+    });
+    const { differences } = of([a, b, ['diverged', 0.3, 0.3], d]);
+    expect(differences[0]).toBeCloseTo(0.1 - (0 - 0.4), 12);
+  });
+});
+
 describe('divergence', () => {
   test.each<[boolean, readonly ('diverged' | number)[], Verdict, string]>([
     [true, ['diverged', 'diverged', 'diverged'], 'shown', '3 of 3 runs diverged'],
