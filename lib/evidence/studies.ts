@@ -9,6 +9,7 @@ import type { Study } from './study';
 /** A study is loaded when it is asked for: it brings its networks and data along. */
 const known: Readonly<Record<string, () => Promise<Study>>> = {
   efficientdet: async () => (await import('../papers/efficientdet/study.js')).efficientDetStudy as Study,
+  'frozen-backbones': async () => (await import('../papers/frozen-backbones/study.js')).frozenStudy as Study,
   megdet: async () => (await import('../papers/megdet/study.js')).megDetStudy as Study,
   scratchdet: async () => (await import('../papers/scratchdet/study.js')).scratchDetStudy as Study,
 };

@@ -2,6 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Backbone } from '../models/backbones/backbone';
 import { createProgress } from '../plot/progress';
 import { useBackend } from '../tensor/backend';
 import { nearest } from '../tensor/nearest';
@@ -9,11 +10,51 @@ import { writeSafetensors } from '../weights/safetensors';
 import { stateDict } from '../weights/state-dict';
 import { efficientDetRecipes } from './efficientdet/recipes';
 import { pretrainEfficientDetTrunk } from './efficientdet/trunks';
-import { type ShippedTrunk, shippedTrunkFile, shippedTrunks } from './shipped-trunks';
+import { drawingsFile, drawingSources, drawingsUpstream } from './frozen-backbones/sources';
+import type { Pretraining, PretrainOptions } from './pretraining';
+import { shippedTrunkFile, shippedTrunks } from './shipped-trunks';
+
+/** How a trunk in data/weights is made. */
+interface Pretrained {
+  readonly file: string;
+  /** Upstream classes, and training pictures of each. */
+  readonly classes: number;
+  readonly perClass: number;
+  make(options: Pick<PretrainOptions, 'onStep'>): Promise<Pretraining & { readonly backbone: Backbone }>;
+}
+
+const { default: recipe } = efficientDetRecipes;
+
+/** All of them by name. `drawings-200x64` is the one that ships as `resnet`. */
+const pretrained: ReadonlyMap<string, Pretrained> = new Map<string, Pretrained>([
+  ...shippedTrunks.map((trunk): [string, Pretrained] => [
+    trunk,
+    {
+      file: shippedTrunkFile(trunk),
+      ...recipe.pretraining,
+      make: (options) => pretrainEfficientDetTrunk(recipe, trunk, options),
+    },
+  ]),
+  ...drawingSources
+    .filter((source) => drawingsFile(source) !== shippedTrunkFile('resnet'))
+    .map((source): [string, Pretrained] => {
+      const pretraining = { ...recipe.pretraining, ...drawingsUpstream(source) };
+      return [
+        source,
+        {
+          file: drawingsFile(source),
+          ...pretraining,
+          make: (options) => pretrainEfficientDetTrunk({ ...recipe, pretraining }, 'resnet', options),
+        },
+      ];
+    }),
+]);
+const names = [...pretrained.keys()];
 
 const help = `npm run pretrain -- [TRUNK]...     makes the pretrained trunks in data/weights again
 
-  TRUNK               ${shippedTrunks.join(', ')} (default: all of them), about five minutes each on two cores
+  TRUNK               ${names.join(', ')}
+                      (default: all of them), about five minutes each on two cores
   --output FOLDER     writes there instead, so that the shipped ones stay
   --help              this text
 `;
@@ -30,11 +71,11 @@ export async function pretrainCommand(args: string[]): Promise<number> {
       console.log(help);
       return 0;
     }
-    const trunks = positionals.length > 0 ? positionals.map(trunkNamed) : shippedTrunks;
+    const trunks = positionals.length > 0 ? positionals.map(trunkNamed) : names;
     console.log((await useBackend()).line);
-    for (const trunk of trunks) {
-      const shipped = shippedTrunkFile(trunk);
-      await make(trunk, values.output ? path.join(values.output, path.basename(shipped)) : shipped);
+    for (const name of trunks) {
+      const { file } = pretrained.get(name)!;
+      await make(name, values.output ? path.join(values.output, path.basename(file)) : file);
     }
     return 0;
   } catch (error) {
@@ -43,29 +84,34 @@ export async function pretrainCommand(args: string[]): Promise<number> {
   }
 }
 
-function trunkNamed(name: string): ShippedTrunk {
-  const found = shippedTrunks.find((trunk) => trunk === name);
-  if (found) return found;
-  const near = nearest(name, shippedTrunks);
+function trunkNamed(name: string): string {
+  if (pretrained.has(name)) return name;
+  const near = nearest(name, names);
   throw new Error(
-    `there is no trunk "${name}"${near ? `; did you mean "${near}"?` : `; there are ${shippedTrunks.join(' and ')}`}`,
+    `there is no trunk "${name}"${near ? `; did you mean "${near}"?` : `; there are ${names.join(', ')}`}`,
   );
 }
 
-async function make(trunk: ShippedTrunk, file: string): Promise<void> {
-  const recipe = efficientDetRecipes.default;
-  const progress = createProgress({ label: trunk, total: recipe.pretraining.steps });
-  const { backbone, accuracy } = await pretrainEfficientDetTrunk(recipe, trunk, {
+async function make(name: string, file: string): Promise<void> {
+  const { classes, perClass, make: train } = pretrained.get(name)!;
+  const { steps } = recipe.pretraining;
+  const progress = createProgress({ label: name, total: steps });
+  const { backbone, accuracy } = await train({
     onStep: ({ step, loss }) => {
       progress.update({ step: step + 1, loss: loss.toFixed(2) });
     },
   });
   progress.done();
   await fs.mkdir(path.dirname(file), { recursive: true });
-  const { classes, steps } = recipe.pretraining;
   const right = `${(100 * accuracy).toFixed(1)} % right`;
   await writeSafetensors(file, await stateDict(backbone), {
-    metadata: { trunk, steps: String(steps), classes: String(classes), accuracy: accuracy.toFixed(4) },
+    metadata: {
+      trunk: name,
+      steps: String(steps),
+      classes: String(classes),
+      perClass: String(perClass),
+      accuracy: accuracy.toFixed(4),
+    },
   });
   backbone.dispose();
   console.log(

@@ -23,7 +23,8 @@ describe('the command', () => {
   test('lists the trunks', async () => {
     const { code, text } = await said(['--help']);
     expect(code).toBe(0);
-    expect(text).toMatch(/efficientnet, resnet/);
+    expect(text).toMatch(/efficientnet, resnet, drawings-12x64, .*drawings-200x16/);
+    expect(text).not.toMatch(/drawings-200x64/); // ships as resnet
   });
 
   test('names the nearest of a trunk that there is not', async () => {
