@@ -2,7 +2,6 @@
 import type { Batch } from '../data/loader';
 import { megDetReplica, type MegDetReplicaSettings } from '../papers/megdet/on-devices';
 import { megDetRecipes } from '../papers/megdet/recipes';
-import { createRandom } from '../tensor/random';
 import { RandomStream } from '../tensor/random-stream';
 import { DeviceGroup } from '../train/devices/device-group';
 import { type AcrossDevices, deviceJobs } from '../train/devices/device-jobs';
@@ -12,6 +11,7 @@ import { createLocalStepper } from '../train/local-stepper';
 import { saveState } from '../train/run-state';
 import { Sgd } from '../train/sgd';
 import { type Comparison, takeTurns, type Way } from './measure';
+import { randomBatch } from './random-batch';
 
 const images = 16;
 const rate = 1e-3;
@@ -22,7 +22,7 @@ export async function compareDevices(rounds: number): Promise<Comparison[]> {
   const { inputSize } = recipe.plan;
   const settings: MegDetReplicaSettings = { recipe, arm: { batchNorm: 'batch' }, classes: 3, seed: 1 };
   const source = { module: 'detlab', name: 'megDetReplica', settings };
-  const batch = randomBatch(inputSize);
+  const batch = randomBatch(images, inputSize);
   const own = await loadReplica(source);
   const alone = await threadWay(settings, batch);
   const groups: (Way & { close(): Promise<void> })[] = [];
@@ -86,21 +86,5 @@ async function threadWay(settings: MegDetReplicaSettings, batch: Batch): Promise
       random.dispose();
       model.dispose();
     },
-  };
-}
-
-/** Noise, two objects an image. */
-function randomBatch(side: number): Batch {
-  const random = createRandom('bench/devices');
-  const object = (): [number, number, number, number] => {
-    const [x, y] = [random.uniform(0, side / 2), random.uniform(0, side / 2)];
-    return [x, y, x + random.uniform(side / 6, side / 2), y + random.uniform(side / 6, side / 2)];
-  };
-  return {
-    images: Float32Array.from({ length: images * side * side * 3 }, () => random.normal()),
-    shape: [images, side, side, 3],
-    groundTruth: Array.from({ length: images }, () => [0, 1].map((label) => ({ box: object(), label }))),
-    ids: Array.from({ length: images }, (_, i) => `image ${i}`),
-    fits: Array.from({ length: images }, () => ({ scaleX: 1, scaleY: 1, offsetX: 0, offsetY: 0 })),
   };
 }

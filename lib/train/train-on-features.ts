@@ -15,14 +15,24 @@ export interface TrainOnFeaturesOptions extends Omit<
 /** Names of the maps among a step's tensors. */
 const prefix = 'trunk stage ';
 
+/** A detector's network, targets and loss, as a training run on kept features takes them. */
+export type FeatureTraining = Pick<
+  TrainOptions<FeatureBatch, Record<string, tf.Tensor>>,
+  'model' | 'prepare' | 'loss'
+>;
+
 /**
  * `trainDetector` without running the trunk: the same losses, to rounding, as on images that are only mirrored.
  * @throws what `train` does, and RangeError where the maps are another trunk's.
  */
 export function trainOnFeatures({ detector, ...rest }: TrainOnFeaturesOptions): Promise<TrainResult> {
+  return train({ ...rest, ...featureTraining(detector) });
+}
+
+/** What a training run on kept features needs of a detector. */
+export function featureTraining(detector: Detector): FeatureTraining {
   const { width, height } = detector.inputSize;
-  return train({
-    ...rest,
+  return {
     model: detector.model,
     prepare: ({ maps, groundTruth }) => ({
       ...detector.targets(groundTruth),
@@ -42,5 +52,5 @@ export function trainOnFeatures({ detector, ...rest }: TrainOnFeaturesOptions): 
       const images = tf.zeros<tf.Rank.R4>([batch, height, width, 3]);
       return detector.loss(images, targets, { ...context, trunkMaps: maps });
     },
-  });
+  };
 }
