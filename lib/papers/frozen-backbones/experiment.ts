@@ -179,7 +179,7 @@ export async function trainFrozen(options: TrainFrozenOptions): Promise<TrainRes
   const { warmupSteps, momentum, weightDecay, clipNorm } = recipe;
   const { learningRate: base } = frozenBatch(recipe, arm);
   const steps = frozenSteps(recipe, arm);
-  const drops = arm.length > 1 ? recipe.drops.long : recipe.drops.short;
+  const drops = arm.length >= recipe.long ? recipe.drops.long : recipe.drops.short;
   const random = new RandomStream(seed);
   try {
     return await trainDetector({

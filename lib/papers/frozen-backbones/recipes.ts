@@ -1,6 +1,7 @@
 /** The recipes of the notebook that reproduces "Proper Reuse of Image Classification Features", and of its evidence: one experiment at three sizes. */
 import type { SceneDifficulty } from '../../data/scenes/difficulty';
 import type { TrunkReuse } from '../../models/trunk-reuse';
+import type { FrequencyGroups } from '../../eval/coco/lvis';
 import { type DataRecipe, threeClassScenes } from '../experiment-data';
 import type { ByProfile } from '../profile';
 import { type FrozenCapacity, frozenCapacities, type FrozenDetectorKind, type FrozenPlan } from './networks';
@@ -38,6 +39,10 @@ export interface FrozenArm {
 export interface LongTailRecipe extends DataRecipe {
   /** Times as many images of the most frequent class as of the rarest. */
   readonly imbalance: number;
+  /** Up to how many images a class is rare, and common. */
+  readonly groups: Required<FrequencyGroups>;
+  /** Times the recipe's images, as it has more classes to learn. */
+  readonly length: number;
   /** Of repeat factor sampling: classes in a smaller share of the images are drawn more often. */
   readonly threshold: number;
 }
@@ -99,10 +104,12 @@ const smallRecipe: Omit<FrozenRecipe, 'expect'> = {
   },
   longTail: {
     difficulty: sixClassScenes,
-    trainImages: 1200,
+    trainImages: 1800,
     testImages: 200,
     sceneSize: 192,
-    imbalance: 100, // two classes each in more than 100 images, in up to 100 and in up to 10: frequent, common and rare as LVIS has them
+    imbalance: 10,
+    groups: { rare: 50, common: 150 }, // LVIS's 10 and 100 are of 100,000 images; with 10 of these nothing finds a class at all
+    length: 2,
     threshold: 0.2,
   },
   sources: {
@@ -137,7 +144,14 @@ export const frozenRecipes: ByProfile<FrozenRecipe> = {
     testImages: 32,
     sceneSize: 128,
     plan: { ...smallRecipe.plan, inputSize: 64, cells: { bifpn: 1, 'nas-fpn': 1 } },
-    longTail: { ...smallRecipe.longTail, trainImages: 160, testImages: 32, sceneSize: 128, imbalance: 10 },
+    longTail: {
+      ...smallRecipe.longTail,
+      trainImages: 160,
+      testImages: 32,
+      sceneSize: 128,
+      groups: { rare: 8, common: 20 },
+      length: 1,
+    },
     images: 48,
     long: 2,
     warmupSteps: 2,
@@ -157,7 +171,9 @@ export const frozenRecipes: ByProfile<FrozenRecipe> = {
       trainImages: 1e6,
       testImages: 1e6,
       sceneSize: 1024,
-      imbalance: 1, // LVIS has a tail of its own
+      imbalance: 1, // LVIS has a tail of its own, and its groups
+      groups: { rare: 10, common: 100 },
+      length: 1,
       threshold: 0.001, // LVIS's
     },
     sources: { base: 'file', classes: [], pictures: [] },
@@ -200,13 +216,13 @@ export interface FrozenStudies {
 export const frozenBaseCapacity: FrozenCapacity = 'nas-fpn';
 
 /** What of a recipe its arms hang on. */
-export type FrozenStudyParts = Pick<FrozenRecipe, 'long' | 'sources'>;
+export type FrozenStudyParts = Pick<FrozenRecipe, 'long' | 'sources' | 'longTail'>;
 
 /**
  * An arm by what makes it; everything else is the base's: Faster R-CNN with NAS-FPN on the recipe's trunk, the short schedule, images mirrored.
  */
 export function frozenArm(
-  { sources: { base } }: Pick<FrozenRecipe, 'sources'>,
+  { sources: { base }, long }: Pick<FrozenRecipe, 'sources' | 'long'>,
   { reuse, ...rest }: Partial<Omit<FrozenArm, 'name'>> & Pick<FrozenArm, 'reuse'>,
 ): FrozenArm {
   const settings: Omit<FrozenArm, 'name'> = {
@@ -229,7 +245,7 @@ export function frozenArm(
     source === base ? '' : source,
     settings.shuffled ? 'shuffled' : '',
     settings.adapters ? 'adapters' : '',
-    settings.length === 1 ? '' : 'long',
+    settings.length === long ? 'long' : '',
     augmentation === 'flip' ? '' : augmentation,
     data === 'even' ? '' : data,
   ];
@@ -238,7 +254,7 @@ export function frozenArm(
 
 /** The arms of a recipe, study by study. */
 export function frozenStudies(recipe: FrozenStudyParts): FrozenStudies {
-  const { long: length, sources } = recipe;
+  const { long: length, sources, longTail } = recipe;
   const all = ['frozen', 'fine-tuned', 'scratch'] as const;
   const reused = ['frozen', 'fine-tuned'] as const;
   type Settings = Partial<Omit<FrozenArm, 'name' | 'reuse'>>;
@@ -256,7 +272,9 @@ export function frozenStudies(recipe: FrozenStudyParts): FrozenStudies {
       [false, true].map((adapters) => frozen({ capacity, adapters })),
     ),
     augmentation: (['flip', 'jitter', 'copy-paste'] as const).map((augmentation) => frozen({ augmentation })),
-    longTail: (['long-tail', 'long-tail-repeated'] as const).flatMap((data) => over({ data }, reused)),
+    longTail: (['long-tail', 'long-tail-repeated'] as const).flatMap((data) =>
+      over({ data, capacity: most, length: longTail.length }, reused),
+    ),
     control: [false, true].map((shuffled) => frozen({ source: 'open-images', shuffled })),
     retinaNet: over({ detector: 'retinanet' }, reused),
   };

@@ -76,7 +76,7 @@ async function run(
     const test = await evaluateFrozen(recipe, arm, detector, data.test);
     const unseen = data.unseen && (await evaluateFrozen(recipe, arm, detector, data.unseen));
     const diverged = training.divergedAt !== undefined || test === undefined;
-    const frequencies = classFrequencies(data.train);
+    const frequencies = classFrequencies(data.train, recipe.longTail.groups);
     const rows = test ? detectionTables(test) : undefined;
     const byFrequency =
       test &&
