@@ -51,6 +51,7 @@ export * from './data/json-scanner';
 export * from './data/json-stream';
 export * from './data/loader';
 export * from './data/long-tail';
+export * from './data/photographs';
 export * from './data/problems';
 export * from './data/repeat-factors';
 export * from './data/resize';
