@@ -50,6 +50,7 @@ export interface FeatureCache {
   /**
    * Batches to train on, shuffled and mirrored by the seed: the same images, mirrored alike, as those of a loader of this seed with
    * `flipHorizontal()` and `dropLast`.
+   * @throws RangeError for a batch size that is none, or larger than the number of images.
    */
   batches(options: { readonly batchSize: number; readonly shuffle: number | string }): FeatureBatches;
 }
@@ -109,22 +110,25 @@ export async function cacheFeatures(
       size: [height, width],
       augment: flipHorizontal(version),
     });
-    for await (const batch of loader.epoch(0)) {
-      interruptSignal()?.throwIfAborted();
-      const pixels = batchTensor(batch);
-      const maps = tf.tidy(() => trunkMaps(trunk, pixels, inference, stages));
-      const data = await Promise.all(maps.map((map) => map.data<'float32'>()));
-      tf.dispose([pixels, maps]);
-      batch.groundTruth.forEach((groundTruth, i) => {
-        const one = stages.map((stage, k) => {
-          const size = data[k].length / batch.ids.length;
-          return [stage, data[k].slice(i * size, (i + 1) * size)] as const;
+    try {
+      for await (const batch of loader.epoch(0)) {
+        interruptSignal()?.throwIfAborted();
+        const pixels = batchTensor(batch);
+        const maps = tf.tidy(() => trunkMaps(trunk, pixels, inference, stages));
+        const data = await Promise.all(maps.map((map) => map.data<'float32'>()));
+        tf.dispose([pixels, maps]);
+        batch.groundTruth.forEach((groundTruth, i) => {
+          const one = stages.map((stage, k) => {
+            const size = data[k].length / batch.ids.length;
+            return [stage, data[k].slice(i * size, (i + 1) * size)] as const;
+          });
+          own.push({ maps: new Map(one), groundTruth });
         });
-        own.push({ maps: new Map(one), groundTruth });
-      });
-      onProgress?.(version * examples.length + own.length, versions.length * examples.length);
+        onProgress?.(version * examples.length + own.length, versions.length * examples.length);
+      }
+    } finally {
+      await loader.close();
     }
-    await loader.close();
   }
   const ids = examples.map(({ id }) => id);
   return {
@@ -133,6 +137,11 @@ export async function cacheFeatures(
     bytes,
     seconds: (performance.now() - started) / 1000,
     batches({ batchSize, shuffle }) {
+      if (!(Number.isInteger(batchSize) && batchSize > 0 && batchSize <= ids.length)) {
+        throw new RangeError(
+          `FeatureCache: batchSize is ${batchSize}; give a whole number from 1 to ${ids.length}, the number of images`,
+        );
+      }
       const batches = Math.floor(ids.length / batchSize);
       return {
         batches,
