@@ -47,7 +47,9 @@ export class BatchNorm2d extends Module {
   /** @param x `[B, H, W, C]`. Returns the same shape; the caller disposes it. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D {
     if (!context.training || this.frozen) {
-      return batchNormInference(x, this.weight, this.bias, this.running_mean, this.running_var, this.epsilon);
+      const { weight, bias, running_mean: mean, running_var: variance, epsilon } = this;
+      const fixed = !weight.trainable && !bias.trainable;
+      return batchNormInference(x, weight, bias, mean, variance, epsilon, fixed);
     }
     const { batchNorm = batchNormTraining } = context;
     const { output, mean, variance } = batchNorm(x, this.weight, this.bias, this.epsilon);

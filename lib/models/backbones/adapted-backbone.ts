@@ -24,7 +24,7 @@ export interface AdaptedBackboneOptions {
 /**
  * The trunk, and an adapter behind each of its stages: the next stage works on what the adapter makes of the map. As it begins, it gives the
  * trunk's own maps. Frozen, the trunk keeps nothing of its first stage for a gradient, but the map that its adapter takes; of the others it
- * keeps as much as if they were trained, as the way back to the adapters goes through them.
+ * keeps what the way back to the adapters needs: where activations were cut off, and no more.
  */
 export class AdaptedBackbone extends Module implements Backbone {
   readonly trunk: ChainedBackbone;

@@ -1,6 +1,7 @@
 /** Batch normalisation (Ioffe and Szegedy, ICML 2015) with gradients of a few ops, where tfjs differentiates through a dozen. */
 import { tf } from '../tf';
 import { channelSums } from './channels';
+import { fixedAffine } from './linear';
 import { runKernels } from './registry';
 import { onTensorFlow, runOp } from './tensorflow-ops';
 
@@ -185,6 +186,7 @@ function composedForward(
  * @param mean [C], running mean.
  * @param variance [C], running biased variance.
  * @param epsilon added to the variance.
+ * @param fixed no gradient of scale and offset is wanted: then x is not kept for one. Default false.
  * @returns [N, H, W, C]; the caller disposes it.
  */
 export function batchNormInference(
@@ -194,11 +196,13 @@ export function batchNormInference(
   mean: tf.Tensor1D,
   variance: tf.Tensor1D,
   epsilon: number,
+  fixed: boolean = false,
 ): tf.Tensor4D {
   check(x, { scale, offset, mean, variance });
   return tf.tidy(() => {
-    const factor = tf.mul(scale, tf.rsqrt(tf.add(variance, epsilon)));
-    return tf.add<tf.Tensor4D>(tf.mul(x, factor), tf.sub(offset, tf.mul(mean, factor)));
+    const factor = tf.mul<tf.Tensor1D>(scale, tf.rsqrt(tf.add(variance, epsilon)));
+    const shift = tf.sub<tf.Tensor1D>(offset, tf.mul(mean, factor));
+    return fixed ? fixedAffine(x, factor, shift) : tf.add<tf.Tensor4D>(tf.mul(x, factor), shift);
   });
 }
 

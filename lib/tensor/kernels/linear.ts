@@ -27,6 +27,24 @@ export function sumOf<T extends tf.Tensor>(tensors: readonly T[]): T {
   return sum(...tensors) as T;
 }
 
+/**
+ * x times a factor a channel, plus a shift a channel, differentiable in x alone; keeps the factors for its gradient, and not x. The caller
+ * disposes the result.
+ * @param x `[..., C]`
+ * @param factor `[C]`
+ * @param shift `[C]`
+ */
+export function fixedAffine<T extends tf.Tensor>(x: T, factor: tf.Tensor1D, shift: tf.Tensor1D): T {
+  const operation = tf.customGrad((input, save) => {
+    (save as tf.GradSaveFunc)([factor]);
+    return {
+      value: tf.add(tf.mul(input as tf.Tensor, factor), shift),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]),
+    };
+  });
+  return operation(x) as T;
+}
+
 /** x times a number, differentiable in x; keeps nothing for its gradient. The caller disposes the result. */
 export function scaled<T extends tf.Tensor>(x: T, factor: number): T {
   const operation = tf.customGrad((input, save) => {
