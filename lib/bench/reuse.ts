@@ -27,6 +27,8 @@ export async function compareReuse(rounds: number, note: (line: string) => void)
   const comparisons: Comparison[] = [];
   for (const source of [recipe.sources.base, 'imagenet'] as const) {
     const ways = await waysOf(source, note);
+    // A step is recorded before its graph is built, and compared with it afterwards.
+    for (const way of ways) for (let i = 0; i < 8; i++) await way.run();
     const contestants = await takeTurns(rounds, ways);
     ways.forEach((way) => way.dispose());
     const size = `trunk ${source}, ${recipe.plan.inputSize} px`;
