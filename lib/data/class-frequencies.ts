@@ -1,5 +1,6 @@
 /** How many images of a data set show each class: what long-tailed sampling and long-tailed figures go by. */
 import { type Frequency, type FrequencyGroups, frequencyOf } from '../eval/coco/lvis';
+import { countClasses } from './count-classes';
 import type { DetectionDataset } from './types';
 
 /** How often a class occurs. */
@@ -25,25 +26,10 @@ export function classFrequencies(
   dataset: DetectionDataset,
   groups: FrequencyGroups = {},
 ): readonly ClassFrequency[] {
-  const { classes, examples } = dataset;
-  const images = new Array<number>(classes.length).fill(0);
-  const objects = new Array<number>(classes.length).fill(0);
-  for (const example of examples) {
-    for (const { label } of example.objects) {
-      if (!(label in classes)) {
-        throw new RangeError(
-          `classFrequencies: ${dataset.name}, image ${example.id} has label ${label}, but there are ${classes.length} classes; ` +
-            'labels count from 0',
-        );
-      }
-      objects[label]++;
-    }
-    for (const label of new Set(example.objects.map((object) => object.label))) images[label]++;
-  }
-  return classes.map((name, label) => ({
+  return countClasses(dataset).map(({ class: name, images, objects }) => ({
     class: name,
-    images: images[label],
-    objects: objects[label],
-    frequency: frequencyOf(images[label], groups),
+    images,
+    objects,
+    frequency: frequencyOf(images, groups),
   }));
 }

@@ -1,17 +1,8 @@
 /** What a data set holds, in numbers and as text. */
 import { formatCount } from '../plot/format';
+import { type ClassCount, countClasses } from './count-classes';
 import { formatProblem, type DatasetProblem } from './problems';
 import type { DetectionDataset } from './types';
-
-/** A class of a data set. */
-export interface ClassSummary {
-  readonly class: string;
-  readonly objects: number;
-  /** Images that show it. */
-  readonly images: number;
-  readonly difficult: number;
-  readonly crowd: number;
-}
 
 /** Smallest, median and largest of some sizes. */
 export interface SizeRange {
@@ -29,7 +20,7 @@ export interface DatasetSummary {
   readonly objects: number;
   readonly mostObjects: number;
   /** By label. */
-  readonly classes: readonly ClassSummary[];
+  readonly classes: readonly ClassCount[];
   /** Of the images, in pixels; `undefined` without images. */
   readonly width?: SizeRange;
   readonly height?: SizeRange;
@@ -39,21 +30,16 @@ export interface DatasetSummary {
   readonly bySize: readonly [small: number, medium: number, large: number];
 }
 
-/** Counts what a data set holds. */
+/** Counts what a data set holds. @throws RangeError on a label that has no class. */
 export function describeDataset(dataset: DetectionDataset): DatasetSummary {
-  const { name, classes, examples } = dataset;
-  const counts = classes.map((title) => ({ class: title, objects: 0, images: 0, difficult: 0, crowd: 0 }));
+  const { name, examples } = dataset;
   const sides: number[] = [];
   const bySize: [number, number, number] = [0, 0, 0];
   let [empty, mostObjects] = [0, 0];
   for (const { objects } of examples) {
     if (objects.length === 0) empty++;
     mostObjects = Math.max(mostObjects, objects.length);
-    for (const label of new Set(objects.map((object) => object.label))) counts[label].images++;
-    for (const { label, box, difficult, crowd } of objects) {
-      counts[label].objects++;
-      if (difficult) counts[label].difficult++;
-      if (crowd) counts[label].crowd++;
+    for (const { box } of objects) {
       const side = Math.sqrt((box[2] - box[0]) * (box[3] - box[1]));
       sides.push(side);
       bySize[side < 32 ? 0 : side < 96 ? 1 : 2]++;
@@ -65,7 +51,7 @@ export function describeDataset(dataset: DetectionDataset): DatasetSummary {
     empty,
     objects: sides.length,
     mostObjects,
-    classes: counts,
+    classes: countClasses(dataset),
     width: rangeOf(examples.map(({ width }) => width)),
     height: rangeOf(examples.map(({ height }) => height)),
     side: rangeOf(sides),

@@ -97,6 +97,8 @@ export class Ssd extends Module {
   readonly equalize?: Layer[][];
   readonly head: SsdHead;
   readonly config: SsdConfig;
+  /** Stages of the trunk that are taken: those that are detection maps, and the last one, which the extra layers go on from. */
+  readonly taps: readonly number[];
 
   /**
    * @throws RangeError for a tap that is no stage, numbers of anchors or channels that are not one a map, an input too small for an extra
@@ -111,6 +113,7 @@ export class Ssd extends Module {
         ? config.backbone(random)
         : new Vgg({ ...config.backbone, batchNorm }, random);
     const stageWidths = this.backbone.channels;
+    this.taps = [...config.taps, stageWidths.length - 1];
     for (const tap of config.taps) {
       if (!(tap in stageWidths)) {
         throw new RangeError(
@@ -165,8 +168,7 @@ export class Ssd extends Module {
   /** The detection maps, finest first: `[B, H_i, W_i, C_i]`. The caller disposes them. */
   features(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
-      const last = this.backbone.channels.length - 1;
-      const stages = trunkMaps(this.backbone, x, context, [...this.config.taps, last]);
+      const stages = trunkMaps(this.backbone, x, context, this.taps);
       const maps = stages.slice(0, -1);
       if (this.l2Norm) maps[0] = this.l2Norm.forward(maps[0], context);
       let y = stages[stages.length - 1];

@@ -52,22 +52,19 @@ export function detectorTrunk(model: Module): Backbone {
 }
 
 /**
- * The stages of its trunk that a detector's network takes, from 0: its `taps`, or its pyramid's; of an SSD the last stage, too.
+ * The stages of its trunk that a detector's network takes, from 0: its `taps`, or its pyramid's.
  * @throws TypeError where they are not found.
  */
 export function detectorTaps(model: Module): number[] {
-  const { backbone, taps, config } = model as {
-    backbone?: { taps?: readonly number[] };
-    taps?: readonly number[];
-    config?: { taps?: readonly number[]; extras?: unknown };
-  };
-  const found = backbone?.taps ?? taps ?? config?.taps;
-  if (!found)
-    throw new TypeError(
-      `detectorTaps: ${model.constructor.name} does not say which stages of its trunk it takes (\`taps\`)`,
-    );
-  const last = detectorTrunk(model).channels.length - 1;
-  return [...new Set(config?.extras ? [...found, last] : found)];
+  const { backbone, taps = backbone?.taps } = model as Tapping & { backbone?: Tapping };
+  if (taps) return [...new Set(taps)];
+  throw new TypeError(
+    `detectorTaps: ${model.constructor.name} does not say which stages of its trunk it takes (\`taps\`)`,
+  );
+}
+
+interface Tapping {
+  readonly taps?: readonly number[];
 }
 
 function isBackbone(value: unknown): value is Backbone {

@@ -1,6 +1,6 @@
 /** Freezing a network or a part of it: nothing of it is trained, and its batch normalisation stays as it is. */
 import { batchNormLayers, freezeBatchNorm } from './freeze-batch-norm';
-import type { Module } from './module';
+import type { ForwardContext, Module } from './module';
 
 /**
  * Freezes `module` for good: none of its variables is a parameter any more, and its batch normalisation goes by the running statistics and
@@ -20,4 +20,9 @@ export function freezeModule(module: Module): number {
 /** Whether training changes nothing in `module`: it has no parameter, and no batch normalisation that follows the batches. */
 export function isFrozen(module: Module): boolean {
   return module.parameters().length === 0 && batchNormLayers(module).every(({ frozen }) => frozen);
+}
+
+/** How `module` runs: frozen, as in inference, in training too; else as it is told, and this is the very `context`. */
+export function contextFor(module: Module, context: ForwardContext): ForwardContext {
+  return context.training && isFrozen(module) ? { ...context, training: false } : context;
 }

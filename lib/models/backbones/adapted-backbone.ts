@@ -1,5 +1,5 @@
 /** A trunk with residual adapters in it (arXiv 2204.00484): frozen, it can still be bent to another task by a few weights. */
-import { isFrozen } from '../../nn/freeze';
+import { contextFor } from '../../nn/freeze';
 import { type ForwardContext, Module } from '../../nn/module';
 import { ResidualAdapter } from '../../nn/residual-adapter';
 import type { MapLayer } from '../../nn/run-segments';
@@ -49,9 +49,8 @@ export class AdaptedBackbone extends Module implements Backbone {
 
   /** @param x `[B, H, W, 3]`. Returns one `[B, H_i, W_i, channels[i]]` a stage; the caller disposes them. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
-    // As `trunkMaps`: what is frozen runs as in inference.
-    const frozen = context.training && isFrozen(this.trunk);
-    const own: ForwardContext = frozen ? { ...context, training: false } : context;
+    const own = contextFor(this.trunk, context);
+    const frozen = own !== context;
     return tf.tidy(() => {
       let y = x;
       return this.trunk.chains().map((chain, stage) => {

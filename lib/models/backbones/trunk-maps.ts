@@ -1,5 +1,5 @@
 /** How detectors run their trunks: trained, frozen, or not at all. */
-import { isFrozen } from '../../nn/freeze';
+import { contextFor } from '../../nn/freeze';
 import type { ForwardContext } from '../../nn/module';
 import { offTape } from '../../tensor/gradient-tape';
 import { tf } from '../../tensor/tf';
@@ -23,8 +23,9 @@ export function trunkMaps(
   if (given) return stages.map((stage) => givenMap(given, stage, trunk.channels[stage]).clone());
   return tf.tidy(() => {
     const chosen = (maps: readonly tf.Tensor4D[]): tf.Tensor4D[] => stages.map((stage) => maps[stage]);
-    if (!context.training || !isFrozen(trunk)) return chosen(trunk.forward(x, context));
-    const maps = offTape(() => trunk.forward(x, { ...context, training: false, statistics: undefined }));
+    const own = contextFor(trunk, context);
+    if (own === context) return chosen(trunk.forward(x, context));
+    const maps = offTape(() => trunk.forward(x, own));
     // Handed on by an operation that is noted, so that whoever counts what is kept knows whose the maps are.
     return chosen(maps).map((map) => map.clone());
   });

@@ -48,6 +48,8 @@ export class MobileNetSsd extends Module {
   readonly classification: Conv2d[];
   readonly regression: Conv2d[];
   readonly config: MobileNetSsdConfig;
+  /** Stages of the trunk that are detection maps: the last two. */
+  readonly taps: readonly number[];
 
   constructor(config: MobileNetSsdConfig, random: Random) {
     super();
@@ -56,6 +58,7 @@ export class MobileNetSsd extends Module {
     const options = { ...mobileNetSsdBackbone, batchNorm };
     this.backbone = new MobileNetV2(options, random);
     const channels = this.backbone.channels.slice(-2);
+    this.taps = [...this.backbone.channels.keys()].slice(-2);
     this.extras = mobileNetSsdExtras.map(([squeeze, outChannels]) => {
       const inChannels = channels[channels.length - 1];
       channels.push(outChannels);
@@ -76,8 +79,7 @@ export class MobileNetSsd extends Module {
   /** The detection maps, finest first: `[B, H_i, W_i, C_i]` with 576, 1280, 512, 256, 256 and 128 channels. The caller disposes them. */
   features(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
     return tf.tidy(() => {
-      const last = this.backbone.channels.length - 1;
-      const maps = trunkMaps(this.backbone, x, context, [last - 1, last]);
+      const maps = trunkMaps(this.backbone, x, context, this.taps);
       for (const layers of this.extras) maps.push(runLayers(layers.flat(), maps[maps.length - 1], context));
       return maps;
     });

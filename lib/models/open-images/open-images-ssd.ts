@@ -7,6 +7,8 @@ import type { Detection, GroundTruth } from '../../boxes/types';
 import { letterbox, letterboxFit, type Fit, unfitBox } from '../../data/transforms/geometric';
 import type { RgbImage } from '../../data/types';
 import { encodeTargets, type MultiboxTargets, targetTensors } from '../../losses/multibox-targets';
+import { copyWeights } from '../../nn/copy-weights';
+import { freezeModule } from '../../nn/freeze';
 import { inference } from '../../nn/module';
 import { createRandom, zeroRandom } from '../../tensor/random';
 import { tf } from '../../tensor/tf';
@@ -99,13 +101,9 @@ export interface OpenImagesBackboneOptions extends OpenImagesFilesOptions {
 export async function loadOpenImagesBackbone(options: OpenImagesBackboneOptions = {}): Promise<MobileNetV2> {
   const { taps = 'outputs', frozen = false, ...files } = options;
   const detector = await loadOpenImagesSsd(files);
-  const source = detector.model.backbone;
   const backbone = new MobileNetV2({ ...mobileNetSsdBackbone, batchNorm: false, taps }, zeroRandom);
-  const values = new Map(source.namedVariables().map(({ name, variable }) => [name, variable]));
-  for (const { name, variable } of backbone.namedVariables()) {
-    variable.assign(values.get(name)!);
-    if (frozen) variable.trainable = false;
-  }
+  copyWeights(detector.model.backbone, backbone);
+  if (frozen) freezeModule(backbone);
   detector.dispose();
   return backbone;
 }

@@ -9,6 +9,7 @@ import { ResNet, resNet101 } from '../../models/backbones/resnet';
 import { efficientNetLite0Pixels, loadImageNetTrunk } from '../../models/imagenet-lite0';
 import { loadOpenImagesBackbone, openImagesPixels } from '../../models/open-images/open-images-ssd';
 import { mobileNetSsdBackbone } from '../../models/open-images/network';
+import { copyWeights } from '../../nn/copy-weights';
 import { projectRoot } from '../../tensor/packages';
 import type { Random } from '../../tensor/random';
 import { importWeights } from '../../weights/import-weights';
@@ -132,7 +133,6 @@ export async function loadFrozenSource(source: FrozenSource, trunk: Backbone, fi
     return;
   }
   const loaded = await loadOpenImagesBackbone();
-  const values = new Map(loaded.namedVariables().map(({ name, variable }) => [name, variable]));
-  for (const { name, variable } of trunk.namedVariables()) variable.assign(values.get(name)!);
+  copyWeights(loaded, trunk);
   loaded.dispose();
 }
