@@ -55,18 +55,16 @@ export function checkStudy(study: Study, profile: Profile): void {
       known('kind', comparison.kind, ['difference', 'equality', 'interaction', 'divergence'], claim.name);
       known('arm', comparison.arm, names, claim.name);
       if (comparison.kind === 'divergence') continue;
-      known('arm', comparison.than, names, claim.name);
       known('metric', comparison.metric, metrics, claim.name);
-      if (comparison.kind === 'interaction') {
-        known('arm', comparison.base.arm, names, claim.name);
-        known('arm', comparison.base.than, names, claim.name);
-        if (comparison.base.arm === comparison.base.than)
-          throw problem(`claim '${claim.name}' compares '${comparison.base.arm}' with itself`);
-      }
       if (comparison.kind !== 'equality')
         known('direction', comparison.direction, ['higher', 'lower'], claim.name);
-      if (comparison.arm === comparison.than)
-        throw problem(`claim '${claim.name}' compares '${comparison.arm}' with itself`);
+      for (const { arm, than } of comparison.kind === 'interaction'
+        ? [comparison, comparison.base]
+        : [comparison]) {
+        known('arm', arm, names, claim.name);
+        known('arm', than, names, claim.name);
+        if (arm === than) throw problem(`claim '${claim.name}' compares '${arm}' with itself`);
+      }
       const [what, bound] = boundOf(comparison);
       if (!(bound > 0 && Number.isFinite(bound)))
         throw problem(`claim '${claim.name}': ${what} is a number above 0, got ${bound}`);

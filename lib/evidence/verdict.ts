@@ -94,9 +94,8 @@ export function judgeComparison(
     .sort((a, b) => a - b);
   const differences: number[] = [];
   for (const seed of seeds) {
-    const own = [ours, ...others].map((found) => found.get(seed)!);
     const values: number[] = [];
-    for (const run of own) {
+    for (const run of [ours, ...others].map((found) => found.get(seed)!)) {
       const value = metricValue(run, metric, metrics[metric]);
       if (value === null) {
         const why = run.diverged ? 'diverged and has no value' : 'has no value';

@@ -91,7 +91,7 @@ export function trainingCost(
   countParameters(detector.model, parts);
   if (parts.sum('trainable') === 0) throw new RangeError('trainingCost: the detector trains no parameter');
   const memory = detectorMemory(detector, options);
-  const order = memory.parts.map(({ part }) => part).filter((part): boolean => part === 'input');
+  const order = ['input'];
   const peakBytes = countPass(detector, options, (layer, kind, multiplyAdds) => {
     order.push(detectorPart(layer));
     parts.add(detectorPart(layer), kind, multiplyAdds);
@@ -145,9 +145,10 @@ class Parts {
 
   /** First those that `order` names. */
   rows(order: readonly string[]): PartCost[] {
-    return [...new Set([...order, ...this.sums.keys()])].map((part) =>
-      withTotal({ part, ...this.sums.get(part)! }),
-    );
+    return [...new Set([...order, ...this.sums.keys()])].flatMap((part) => {
+      const row = this.sums.get(part);
+      return row ? [withTotal({ part, ...row })] : [];
+    });
   }
 }
 
