@@ -1,5 +1,4 @@
 /** `npm run bench -- devices`: a training step on one thread, and shared out among devices. */
-import type { Batch } from '../data/loader';
 import { megDetReplica, type MegDetReplicaSettings } from '../papers/megdet/on-devices';
 import { megDetRecipes } from '../papers/megdet/recipes';
 import { RandomStream } from '../tensor/random-stream';
@@ -7,11 +6,11 @@ import { DeviceGroup } from '../train/devices/device-group';
 import { type AcrossDevices, deviceJobs } from '../train/devices/device-jobs';
 import { loadReplica } from '../train/devices/replica';
 import { shareOut } from '../train/devices/shards';
-import { createLocalStepper } from '../train/local-stepper';
 import { saveState } from '../train/run-state';
 import { Sgd } from '../train/sgd';
 import { type Comparison, takeTurns, type Way } from './measure';
 import { randomBatch } from './random-batch';
+import { stepWay } from './step-way';
 
 const images = 16;
 const rate = 1e-3;
@@ -24,7 +23,7 @@ export async function compareDevices(rounds: number): Promise<Comparison[]> {
   const source = { module: 'detlab', name: 'megDetReplica', settings };
   const batch = randomBatch(images, inputSize);
   const own = await loadReplica(source);
-  const alone = await threadWay(settings, batch);
+  const alone = stepWay('this thread', await megDetReplica(settings), batch);
   const groups: (Way & { close(): Promise<void> })[] = [];
   for (const [name, devices, compile, batchNorm] of ways) {
     const jobs = deviceJobs({
@@ -64,27 +63,3 @@ const ways: readonly (readonly [
   ['2 devices, eager', 2, false, undefined],
   ['2 devices, batch norm across', 2, true, all],
 ];
-
-/** The same step as `train` takes it. */
-async function threadWay(settings: MegDetReplicaSettings, batch: Batch): Promise<Way & { dispose(): void }> {
-  const { model, prepare, loss } = await megDetReplica(settings);
-  const optimizer = new Sgd(model.parameters());
-  const random = new RandomStream(settings.seed);
-  const stepper = createLocalStepper({
-    ...{ model, prepare, loss, optimizer },
-    context: { random },
-    clipNorm: Infinity,
-    change: false,
-    compiled: true,
-  });
-  return {
-    name: 'this thread',
-    run: () => stepper.run(batch, { step: 0, learningRate: rate, last: true }),
-    dispose() {
-      void stepper.dispose();
-      optimizer.dispose();
-      random.dispose();
-      model.dispose();
-    },
-  };
-}

@@ -1,5 +1,5 @@
 /** A frozen trunk's maps, computed once for each image and its mirror image: training needs the trunk no more (arXiv 2204.00484 freezes it). */
-import { createLoader, type LoaderOptions } from '../data/loader';
+import { type Batch, createLoader, type LoaderOptions } from '../data/loader';
 import { imageRandom, planEpoch } from '../data/loader/plan';
 import { defaultCacheBytes } from '../data/loader/image-cache';
 import { flipHorizontal } from '../data/transforms/geometric';
@@ -113,14 +113,11 @@ export async function cacheFeatures(
     try {
       for await (const batch of loader.epoch(0)) {
         interruptSignal()?.throwIfAborted();
-        const pixels = batchTensor(batch);
-        const maps = tf.tidy(() => trunkMaps(trunk, pixels, inference, stages));
-        const data = await Promise.all(maps.map((map) => map.data<'float32'>()));
-        tf.dispose([pixels, maps]);
+        const { maps } = await batchFeatures(detector, batch);
         batch.groundTruth.forEach((groundTruth, i) => {
-          const one = stages.map((stage, k) => {
-            const size = data[k].length / batch.ids.length;
-            return [stage, data[k].slice(i * size, (i + 1) * size)] as const;
+          const one = [...maps].map(([stage, { values: all }]) => {
+            const size = all.length / batch.ids.length;
+            return [stage, all.slice(i * size, (i + 1) * size)] as const;
           });
           own.push({ maps: new Map(one), groundTruth });
         });
@@ -159,6 +156,23 @@ export async function cacheFeatures(
       };
     },
   };
+}
+
+/** The maps that a detector takes of its trunk, which runs as in inference, for one batch. */
+export async function batchFeatures({ model }: Pick<Detector, 'model'>, batch: Batch): Promise<FeatureBatch> {
+  const stages = detectorTaps(model);
+  const maps = tf.tidy(() => trunkMaps(detectorTrunk(model), batchTensor(batch), inference, stages));
+  try {
+    const values = await Promise.all(maps.map((map) => map.data<'float32'>()));
+    const { ids, groundTruth } = batch;
+    return {
+      ids,
+      groundTruth,
+      maps: new Map(stages.map((stage, i) => [stage, { values: values[i], shape: maps[i].shape }])),
+    };
+  } finally {
+    tf.dispose(maps);
+  }
 }
 
 function joined(
