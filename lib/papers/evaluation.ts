@@ -1,4 +1,5 @@
 /** How the experiments measure a detector: VOC's mAP and COCO's figures on a set of images. */
+import { NanPrediction } from '../boxes/nan-prediction';
 import { createLoader } from '../data/loader';
 import type { Normalization } from '../data/transforms/normalization';
 import type { DetectionDataset } from '../data/types';
@@ -45,4 +46,21 @@ export async function evaluateDetector(
     voc: evaluateVoc({ ...found, classes, method: 'all-point' }),
     coco: evaluateCoco({ ...found, classes, areaRanges }),
   };
+}
+
+/**
+ * `evaluateDetector` of a detector that may have diverged.
+ * @returns `undefined` where the scores are not finite. The loss, which comes before the update, may not have shown it.
+ */
+export async function evaluateUnlessDiverged(
+  recipe: EvaluationRecipe,
+  detector: Detector,
+  images: DetectionDataset,
+): Promise<DetectorEvaluation | undefined> {
+  try {
+    return await evaluateDetector(recipe, detector, images);
+  } catch (error) {
+    if (error instanceof NanPrediction) return undefined;
+    throw error;
+  }
 }

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { finite } from '../evidence/comparisons';
 import type { Study, StudyArm, StudyMetric, StudyPoint, StudyRow } from '../evidence/study';
-import type { StepLog } from '../train/training-log';
+import type { EvaluationLog, StepLog } from '../train/training-log';
 import type { DetectorEvaluation } from './evaluation';
 
 /** What every detector's runs are compared by; the tables take them in this order. */
@@ -18,9 +18,40 @@ export function namedArms<Arm extends { readonly name: string }>(arms: readonly 
   return arms.map((arm) => ({ name: arm.name, settings: arm }));
 }
 
+/** The arms of several studies, each once: one that two of them need is made once. */
+export function eachArmOnce<Arm extends { readonly name: string }>(studies: Iterable<readonly Arm[]>): Arm[] {
+  return [...new Map([...studies].flat().map((arm) => [arm.name, arm])).values()];
+}
+
 /** A quantity of every step, as a curve. */
 export function stepCurve(logs: readonly StepLog[], value: (log: StepLog) => number): StudyPoint[] {
   return logs.map((log) => ({ step: log.step + 1, value: finite(value(log)) }));
+}
+
+/** A quantity of every evaluation on the way, as a curve. */
+export function evaluationCurve(
+  evaluations: readonly EvaluationLog[],
+  value: (metrics: EvaluationLog['metrics']) => number,
+): StudyPoint[] {
+  return evaluations.map(({ step, metrics }) => ({ step, value: finite(value(metrics)) }));
+}
+
+/** The values of `detectionMetrics` for a run of so many steps; none of a set that nothing was detected in. */
+export function detectionFigures(
+  { test, unseen }: { readonly test?: DetectorEvaluation; readonly unseen?: DetectorEvaluation },
+  {
+    logs,
+    steps,
+    diverged,
+  }: { readonly logs: readonly StepLog[]; readonly steps: number; readonly diverged: boolean },
+): Record<keyof typeof detectionMetrics, number | null> {
+  const percent = (share: number | undefined): number | null => finite(100 * (share ?? NaN));
+  return {
+    map: percent(test?.voc.map),
+    ap: percent(test?.coco.ap),
+    mapUnseen: percent(unseen?.voc.map),
+    lastLoss: lastLoss(logs, steps, diverged),
+  };
 }
 
 /** The mean loss over the last fifth of a run of so many steps; `null` for one that diverged. */

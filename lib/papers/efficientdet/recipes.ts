@@ -7,6 +7,7 @@ import type { ByProfile } from '../profile';
 import { shippedResNet, type ShippedTrunk } from '../shipped-trunks';
 import { efficientDets, type EfficientDetPlan } from './networks';
 import { efficientDetPlan, trunkScaling } from './scaling';
+import { eachArmOnce } from '../study-parts';
 
 /** The dimensions that are scaled in figure 6, as far as an arm has others than the recipe's plan. */
 export type EfficientDetSize = Partial<
@@ -234,6 +235,5 @@ export function efficientDetStudies({
 /** Every arm of a recipe once. */
 export function efficientDetArms(recipe: EfficientDetStudyParts): EfficientDetArm[] {
   const { neck, fusion, swap, scaling, optimizer, jitter } = efficientDetStudies(recipe);
-  const all = [...neck, ...fusion, ...swap, ...scaling, ...optimizer, ...jitter];
-  return [...new Map(all.map((arm) => [arm.name, arm])).values()];
+  return eachArmOnce([neck, fusion, swap, scaling, optimizer, jitter]);
 }

@@ -5,9 +5,9 @@ import { type FusionWeight, fusionWeights } from '../../models/necks/fusion-weig
 import { openExperimentData } from '../experiment-data';
 import { formatPublished, type PublishedNumber } from '../published';
 import {
+  detectionFigures,
   detectionMetrics,
   detectionTables,
-  lastLoss,
   namedArms,
   stepCurve,
   studyOnFolder,
@@ -64,10 +64,7 @@ async function run(
     return {
       diverged,
       metrics: {
-        map: finite(100 * test.voc.map),
-        ap: finite(100 * test.coco.ap),
-        mapUnseen: finite(100 * (unseen?.voc.map ?? NaN)),
-        lastLoss: lastLoss(training.logs, steps, diverged),
+        ...detectionFigures({ test, unseen }, { logs: training.logs, steps, diverged }),
         neckMultiplyAdds: finite((cost?.neck.multiplyAdds ?? NaN) / 1e6),
         multiplyAdds: finite((cost?.total.multiplyAdds ?? NaN) / 1e6),
         fusionTime: finite(arm.fusion === 'sum' ? NaN : await timeFusion(arm.fusion)),

@@ -1,5 +1,4 @@
 /** One run of the experiment: the detector of an arm, its training, what it finds. */
-import { NanPrediction } from '../../boxes/nan-prediction';
 import { createLoader, type Loader } from '../../data/loader';
 import { type LongTailDataset, longTail } from '../../data/long-tail';
 import { repeatFactors } from '../../data/repeat-factors';
@@ -26,7 +25,7 @@ import { RandomStream } from '../../tensor/random-stream';
 import { stepSchedule } from '../../train/schedule';
 import type { TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
-import { type DetectorEvaluation, evaluateDetector } from '../evaluation';
+import { type DetectorEvaluation, evaluateUnlessDiverged } from '../evaluation';
 import { type ExperimentDataOptions, openExperimentData } from '../experiment-data';
 import type { ExperimentTraining } from '../experiment-training';
 import { frozenFasterRcnn, frozenRetinaNet, frozenRetinaNetAnchors, frozenSmallInput } from './networks';
@@ -202,25 +201,13 @@ export async function trainFrozen(options: TrainFrozenOptions): Promise<TrainRes
   }
 }
 
-/**
- * Detects in every image of a set, and compares with its annotations.
- * @returns `undefined` where the scores are not finite: the network has diverged.
- */
-export async function evaluateFrozen(
+/** Detects in every image of a set, and compares with its annotations: see `evaluateUnlessDiverged`. */
+export function evaluateFrozen(
   recipe: Pick<FrozenRecipe, 'plan' | 'batchSize' | 'sceneSize'>,
   { source }: Pick<FrozenArm, 'source'>,
   detector: Detector,
   images: DetectionDataset,
 ): Promise<DetectorEvaluation | undefined> {
   const { pixels } = frozenTrunk(source);
-  try {
-    return await evaluateDetector(
-      { ...recipe, ...pixels, inputSize: recipe.plan.inputSize },
-      detector,
-      images,
-    );
-  } catch (error) {
-    if (error instanceof NanPrediction) return undefined;
-    throw error;
-  }
+  return evaluateUnlessDiverged({ ...recipe, ...pixels, inputSize: recipe.plan.inputSize }, detector, images);
 }

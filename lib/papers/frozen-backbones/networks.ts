@@ -3,6 +3,7 @@ import type { BackboneBuilder } from '../../models/backbones/backbone';
 import { neckGraphs } from '../../models/necks/neck-graphs';
 import type { RetinaNetConfig, RetinaNetDetectorOptions } from '../../models/retinanet';
 import type { FasterRcnnConfig } from '../../models/two-stage/faster-rcnn';
+import { frozenReleasedFasterRcnn } from './released';
 
 /**
  * From little to much: a feature pyramid; BiFPN, which the paper does not have; NAS-FPN; NAS-FPN and a cascade of heads. The paper's three are
@@ -74,7 +75,7 @@ type NeckSettings = Pick<FasterRcnnConfig, 'outChannels' | 'batchNorm' | 'neck'>
 /**
  * The Faster R-CNN of a capacity. All of them have levels 3 to 7, the same anchors, and regions read from levels 3 to 5: they differ in what
  * makes those levels, and in the heads. Batch norm is in the feature network, and nowhere else beside the trunk. The cascade's IoUs are the
- * release's, 0.5, 0.7 and 0.8.
+ * release's.
  */
 export function frozenFasterRcnn(
   plan: FrozenPlan,
@@ -91,7 +92,8 @@ export function frozenFasterRcnn(
     // The usual 224 is for inputs of 800 pixels.
     pooling: { outputSize: pooled, canonicalSize: small ? Math.round(inputSize / 2) : 224 },
     features,
-    cascade: capacity === 'nas-fpn-cascade' ? { positiveIous: [0.5, 0.7, 0.8] } : undefined,
+    cascade:
+      capacity === 'nas-fpn-cascade' ? { positiveIous: frozenReleasedFasterRcnn.cascade.ious } : undefined,
     ...(small && {
       anchorSizes: anchorShares.map((share) => [Math.round(share * inputSize)]),
       anchorRatios: [0.6, 1, 1.6],

@@ -5,8 +5,9 @@ import type { FrequencyGroups } from '../../eval/coco/lvis';
 import { type DataRecipe, threeClassScenes } from '../experiment-data';
 import type { ByProfile } from '../profile';
 import { type FrozenCapacity, frozenCapacities, type FrozenDetectorKind, type FrozenPlan } from './networks';
-import { frozenReleasedRecipes } from './released';
+import { frozenReleasedFasterRcnn, type FrozenReleasedRecipe, frozenReleasedRecipes } from './released';
 import type { FrozenSource } from './sources';
+import { eachArmOnce } from '../study-parts';
 
 /**
  * What is done to training images: mirrored at random; at a random scale in a fixed frame besides (large-scale jitter, the paper's in every
@@ -90,6 +91,9 @@ const sixClassScenes: SceneDifficulty = {
   classes: ['car', 'person', 'cat', 'bird', 'boat', 'bottle'],
 };
 
+const [short, long, retinaNet] = frozenReleasedRecipes; // Faster R-CNN, 72 and 600 epochs; RetinaNet, 72
+const { weightDecay, warmup } = frozenReleasedFasterRcnn;
+
 const smallRecipe: Omit<FrozenRecipe, 'expect'> = {
   difficulty: threeClassScenes, // a few hundred updates need easy ones
   trainImages: 600, // few, as the paper's question asks what a classifier can bring along
@@ -123,16 +127,17 @@ const smallRecipe: Omit<FrozenRecipe, 'expect'> = {
   images: 6400,
   long: 4,
   warmupSteps: 40,
-  // The released schedules': 48 and 68 of 72 epochs, 575 and 590 of 600.
-  drops: { short: [48 / 72, 68 / 72], long: [575 / 600, 590 / 600] },
+  drops: { short: dropShares(short), long: dropShares(long) },
   momentum: 0.9,
-  weightDecay: 4e-5, // the release's
+  weightDecay,
   clipNorm: 10,
   jitter: [0.5, 1.5],
   compile: true,
 };
 
-const [short, long, retinaNet] = frozenReleasedRecipes; // Faster R-CNN, 72 and 600 epochs; RetinaNet, 72
+function dropShares({ drops, epochs }: FrozenReleasedRecipe): number[] {
+  return drops.map(({ epoch }) => epoch / epochs);
+}
 
 /** The recipes, by profile. */
 export const frozenRecipes: ByProfile<FrozenRecipe> = {
@@ -182,7 +187,7 @@ export const frozenRecipes: ByProfile<FrozenRecipe> = {
     learningRate: short.rates[0], // an account of the paper has half of it: `frozenRateConflict`
     images: short.steps * short.batchSize,
     long: long.steps / short.steps,
-    warmupSteps: 500,
+    warmupSteps: warmup.steps,
     clipNorm: undefined,
     jitter: [0.1, 2],
   },
@@ -282,6 +287,5 @@ export function frozenStudies(recipe: FrozenStudyParts): FrozenStudies {
 
 /** Every arm of a recipe once. */
 export function frozenArms(recipe: FrozenStudyParts): FrozenArm[] {
-  const studies = Object.values(frozenStudies(recipe)) as (readonly FrozenArm[])[];
-  return [...new Map(studies.flat().map((arm) => [arm.name, arm])).values()];
+  return eachArmOnce(Object.values(frozenStudies(recipe)) as (readonly FrozenArm[])[]);
 }

@@ -4,13 +4,14 @@ import { apByFrequency } from '../../eval/coco/lvis';
 import { equal, finite, grows, higher, lower } from '../../evidence/comparisons';
 import type { Claim, Study, StudyArm, StudyContext, StudyMetric, StudyResult } from '../../evidence/study';
 import { trainingCost } from '../../models/training-cost';
-import { detectorTrunk } from '../../models/trunk-reuse';
+import { detectorTrunk, type TrunkReuse } from '../../models/trunk-reuse';
 import { rememberWeights } from '../../train/weight-distance';
 import { formatPublished } from '../published';
 import {
+  detectionFigures,
   detectionMetrics,
   detectionTables,
-  lastLoss,
+  evaluationCurve,
   namedArms,
   stepCurve,
   studyOnFolder,
@@ -26,7 +27,14 @@ import {
   trainFrozen,
 } from './experiment';
 import { frozenCoco, frozenJftGain, frozenLvis, frozenStepOperations, frozenTable3 } from './published';
-import { type FrozenArm, frozenArms, type FrozenRecipe, frozenRecipes, frozenStudies } from './recipes';
+import {
+  type FrozenArm,
+  frozenArm,
+  frozenArms,
+  type FrozenRecipe,
+  frozenRecipes,
+  frozenStudies,
+} from './recipes';
 
 /** Raise it when the code begins to compute something else from the same recipe. */
 const version = 1;
@@ -77,26 +85,22 @@ async function run(
     const unseen = data.unseen && (await evaluateFrozen(recipe, arm, detector, data.unseen));
     const diverged = training.divergedAt !== undefined || test === undefined;
     const frequencies = classFrequencies(data.train, recipe.longTail.groups);
-    const rows = test ? detectionTables(test) : undefined;
-    const byFrequency =
-      test &&
-      arm.data !== 'even' &&
-      apByFrequency(
-        test.coco,
-        frequencies.map(({ frequency }) => frequency),
-      );
-    const percent = (value: number | undefined): number | null => finite(100 * (value ?? NaN));
+    const rows = test && detectionTables(test);
+    const { apRare, apCommon, apFrequent } =
+      test && arm.data !== 'even'
+        ? apByFrequency(
+            test.coco,
+            frequencies.map(({ frequency }) => frequency),
+          )
+        : { apRare: NaN, apCommon: NaN, apFrequent: NaN };
     return {
       diverged,
       metrics: {
-        map: percent(test?.voc.map),
-        ap: percent(test?.coco.ap),
-        mapUnseen: percent(unseen?.voc.map),
-        lastLoss: lastLoss(training.logs, steps, diverged),
-        apRare: byFrequency ? percent(byFrequency.apRare) : null,
-        apCommon: byFrequency ? percent(byFrequency.apCommon) : null,
-        apFrequent: byFrequency ? percent(byFrequency.apFrequent) : null,
-        rareGain: byFrequency ? percent(byFrequency.apRare - byFrequency.apFrequent) : null,
+        ...detectionFigures({ test, unseen }, { logs: training.logs, steps, diverged }),
+        apRare: finite(100 * apRare),
+        apCommon: finite(100 * apCommon),
+        apFrequent: finite(100 * apFrequent),
+        rareGain: finite(100 * (apRare - apFrequent)),
         moved: finite(await moved()),
         trainableShare: 100 * cost.trainableShare,
         operations: cost.total / 1e9,
@@ -105,8 +109,8 @@ async function run(
       },
       curves: {
         loss: stepCurve(training.logs, ({ loss }) => loss),
-        map: training.evaluations.map(({ step, metrics }) => ({ step, value: finite(100 * metrics.map) })),
-        moved: training.evaluations.map(({ step, metrics }) => ({ step, value: finite(metrics.moved) })),
+        map: evaluationCurve(training.evaluations, ({ map }) => 100 * map),
+        moved: evaluationCurve(training.evaluations, ({ moved: distance }) => distance),
       },
       tables: {
         ...rows,
@@ -126,18 +130,22 @@ async function run(
 }
 
 function claims(recipe: FrozenRecipe): Claim[] {
-  const studies = frozenStudies(recipe);
-  const names = (arms: readonly FrozenArm[]): string[] => arms.map(({ name }) => name);
-  /** Frozen and fine-tuned, at each capacity. */
-  const pairs = [0, 3, 6, 9].map((at) => names(studies.capacity.slice(at, at + 2)) as [string, string]);
-  const [fpn, , nas, cascade] = pairs;
-  const imageNet = [0, 3].map((at) => names(studies.imageNet.slice(at, at + 2)) as [string, string]);
-  const [frozen, fineTuned, scratch, frozenLong, fineTunedLong, scratchLong] = names(studies.schedule);
-  const classes = names(studies.classes);
-  const pictures = names(studies.pictures);
-  const [thin, thinAdapted, base, baseAdapted] = names(studies.adapters);
-  const [tailFrozen, tailFineTuned] = names(studies.longTail);
-  const [control, shuffled] = names(studies.control);
+  const { long: length, sources } = recipe;
+  type Settings = Parameters<typeof frozenArm>[1];
+  const of = (reuse: TrunkReuse, settings: Omit<Settings, 'reuse'> = {}): string =>
+    frozenArm(recipe, { ...settings, reuse }).name;
+  /** Frozen and fine-tuned. */
+  const pair = (settings: Omit<Settings, 'reuse'> = {}): [frozen: string, fineTuned: string] => [
+    of('frozen', settings),
+    of('fine-tuned', settings),
+  ];
+  const [thin, nas, cascade] = (['fpn', 'nas-fpn', 'nas-fpn-cascade'] as const).map((capacity) =>
+    pair({ capacity }),
+  );
+  const source = 'imagenet';
+  const [frozen, fineTuned] = pair();
+  const fineTunedLong = of('fine-tuned', { length });
+  const [tailFrozen, tailFineTuned] = frozenStudies(recipe).longTail.map(({ name: arm }) => arm);
   const change = (row: number): string => {
     const { value } = frozenTable3[row].delta;
     return `${value! > 0 ? '+' : ''}${value} mAP`;
@@ -149,13 +157,13 @@ function claims(recipe: FrozenRecipe): Claim[] {
       name: 'thin',
       text: 'With a feature pyramid alone, freezing finds less than fine-tuning.',
       paper: `${change(0)} with FPN`,
-      comparisons: [lower('map', fpn[0], fpn[1], 2)],
+      comparisons: [lower('map', thin[0], thin[1], 2)],
     },
     {
       name: 'closes',
       text: 'The more is trained on top of it, the better the frozen trunk does beside the fine-tuned one.',
       paper: `${change(0)} with FPN, ${change(1)} with NAS-FPN, ${change(2)} with NAS-FPN and a cascade`,
-      comparisons: [grows('map', cascade, fpn, 2)],
+      comparisons: [grows('map', cascade, thin, 2)],
     },
     {
       name: 'level',
@@ -173,13 +181,15 @@ function claims(recipe: FrozenRecipe): Claim[] {
       name: 'imagenet-closes',
       text: 'The same of a trunk that has learnt ImageNet: the gap closes from FPN to NAS-FPN with a cascade.',
       paper: 'as above; the paper’s trunks have learnt ImageNet or JFT-300M',
-      comparisons: [grows('map', imageNet[1], imageNet[0], 2)],
+      comparisons: [
+        grows('map', pair({ capacity: 'nas-fpn-cascade', source }), pair({ capacity: 'fpn', source }), 2),
+      ],
     },
     {
       name: 'pretrained',
       text: 'A reused trunk, frozen or fine-tuned, finds more than one from scratch in the short schedule.',
       paper: 'what all of it rests on; no number',
-      comparisons: [higher('map', frozen, scratch, 2), higher('map', fineTuned, scratch, 2)],
+      comparisons: [frozen, fineTuned].map((arm) => higher('map', arm, of('scratch'), 2)),
     },
     {
       name: 'resources',
@@ -204,48 +214,55 @@ function claims(recipe: FrozenRecipe): Claim[] {
       name: 'erodes',
       text: 'Longer training takes fine-tuning’s lead over training from scratch away.',
       paper: 'the benefit of pretraining shrinks with longer schedules; no number',
-      comparisons: [grows('map', [fineTuned, scratch], [fineTunedLong, scratchLong], 2)],
+      comparisons: [grows('map', [fineTuned, of('scratch')], [fineTunedLong, of('scratch', { length })], 2)],
     },
     {
       name: 'frozen-long',
       text: 'Longer training does the frozen trunk more good, beside the fine-tuned one.',
       paper:
         'after 600 epochs a better classifier still helps the frozen trunk, and no longer the fine-tuned one',
-      comparisons: [grows('map', [frozenLong, fineTunedLong], [frozen, fineTuned], 2)],
+      comparisons: [grows('map', pair({ length }), pair(), 2)],
     },
-    ...(classes.length === 0
+    ...(sources.classes.length === 0
       ? []
       : [
           {
             name: 'classes',
             text: 'A trunk that has learnt more classes does better frozen.',
             paper: `JFT-300M over ImageNet about +${formatPublished(frozenJftGain)} mAP, frozen`,
-            comparisons: [higher('map', classes[classes.length - 2], classes[0], 1)],
+            comparisons: [higher('map', frozen, of('frozen', { source: sources.classes[0] }), 1)],
           },
           {
             name: 'pictures',
             text: 'A trunk that has learnt from more pictures of each class does better frozen.',
             paper: 'as above: 300 million pictures over 1.2 million',
-            comparisons: [higher('map', pictures[pictures.length - 2], pictures[0], 1)],
+            comparisons: [higher('map', frozen, of('frozen', { source: sources.pictures[0] }), 1)],
           },
         ]),
     {
       name: 'adapters',
       text: 'Residual adapters in the frozen trunk find more than the frozen trunk alone.',
       paper: `${formatPublished(coco.frozen)} → ${formatPublished(coco.adapted!)} mAP with NAS-FPN and a cascade`,
-      comparisons: [higher('map', baseAdapted, base, 0.5)],
+      comparisons: [higher('map', of('frozen', { adapters: true }), frozen, 0.5)],
     },
     {
       name: 'adapters-thin',
       text: 'Under a feature pyramid alone adapters find more, too.',
       paper: 'not tried there, as far as is known',
-      comparisons: [higher('map', thinAdapted, thin, 0.5)],
+      comparisons: [higher('map', of('frozen', { capacity: 'fpn', adapters: true }), thin[0], 0.5)],
     },
     {
       name: 'control',
       text: 'Frozen features of a detector find far more than the same weights shuffled: it is what was learnt that serves.',
       paper: 'not the paper’s: a control',
-      comparisons: [higher('map', control, shuffled, 10)],
+      comparisons: [
+        higher(
+          'map',
+          of('frozen', { source: 'open-images' }),
+          of('frozen', { source: 'open-images', shuffled: true }),
+          10,
+        ),
+      ],
     },
   ];
 }

@@ -1,5 +1,4 @@
 /** One run of the experiment: the detector of an arm, its training, what it finds. */
-import { NanPrediction } from '../../boxes/nan-prediction';
 import { createLoader, type Loader } from '../../data/loader';
 import { flipHorizontal } from '../../data/transforms/geometric';
 import type { DetectionDataset } from '../../data/types';
@@ -18,7 +17,7 @@ import { megDetSchedule, type Schedule } from '../../train/schedule';
 import type { TrainResult } from '../../train/train';
 import { trainDetector } from '../../train/train-detector';
 import { importWeights } from '../../weights/import-weights';
-import { type DetectorEvaluation, evaluateDetector } from '../evaluation';
+import { type DetectorEvaluation, evaluateUnlessDiverged } from '../evaluation';
 import type { ExperimentTraining } from '../experiment-training';
 import { loadShippedTrunk } from '../shipped-trunks';
 import type { MegDetArm, MegDetRecipe } from './recipes';
@@ -125,20 +124,11 @@ export async function trainMegDet(options: TrainMegDetOptions): Promise<TrainRes
   }
 }
 
-/**
- * Detects in every image of a set, and compares with its annotations.
- * @returns `undefined` where the scores are not finite: the network has diverged. Its loss, which comes before the update, may not have
- *   shown it.
- */
-export async function evaluateMegDet(
+/** Detects in every image of a set, and compares with its annotations: see `evaluateUnlessDiverged`. */
+export function evaluateMegDet(
   recipe: Pick<MegDetRecipe, 'plan' | 'batchSize' | 'sceneSize' | 'mean' | 'std'>,
   detector: Detector,
   images: DetectionDataset,
 ): Promise<DetectorEvaluation | undefined> {
-  try {
-    return await evaluateDetector({ ...recipe, inputSize: recipe.plan.inputSize }, detector, images);
-  } catch (error) {
-    if (error instanceof NanPrediction) return undefined;
-    throw error;
-  }
+  return evaluateUnlessDiverged({ ...recipe, inputSize: recipe.plan.inputSize }, detector, images);
 }

@@ -5,6 +5,7 @@ import type { FasterRcnnConfig } from '../../models/two-stage/faster-rcnn';
 import { type DataRecipe, threeClassScenes } from '../experiment-data';
 import type { ByProfile } from '../profile';
 import { shippedResNet } from '../shipped-trunks';
+import { eachArmOnce } from '../study-parts';
 
 /**
  * How batch norm normalises in training: over the batch, as devices do that synchronise; over so many images at a time, as devices do that
@@ -227,9 +228,5 @@ export function megDetStudies({
 /** Every arm of a recipe once. */
 export function megDetArms(recipe: MegDetStudyParts): MegDetArm[] {
   const { batch, warmup, frozen, bnSize, schedule } = megDetStudies(recipe);
-  return [
-    ...new Map(
-      [...batch, ...warmup, ...frozen, ...bnSize, ...schedule].map((arm) => [arm.name, arm]),
-    ).values(),
-  ];
+  return eachArmOnce([batch, warmup, frozen, bnSize, schedule]);
 }

@@ -4,9 +4,10 @@ import type { Claim, Study, StudyArm, StudyContext, StudyResult } from '../../ev
 import { openExperimentData } from '../experiment-data';
 import { formatPublished } from '../published';
 import {
+  detectionFigures,
   detectionMetrics,
   detectionTables,
-  lastLoss,
+  evaluationCurve,
   namedArms,
   stepCurve,
   studyOnFolder,
@@ -62,17 +63,14 @@ async function run(
     return {
       diverged,
       metrics: {
-        map: finite(100 * (test?.voc.map ?? NaN)),
-        ap: finite(100 * (test?.coco.ap ?? NaN)),
-        mapUnseen: finite(100 * (unseen?.voc.map ?? NaN)),
-        lastLoss: lastLoss(training.logs, steps, diverged),
+        ...detectionFigures({ test, unseen }, { logs: training.logs, steps, diverged }),
         updates: diverged ? null : steps,
         secondsPerStep: finite(secondsPerStep),
         seconds: diverged ? null : finite(training.seconds),
       },
       curves: {
         loss: stepCurve(training.logs, ({ loss }) => loss),
-        map: training.evaluations.map(({ step, metrics }) => ({ step, value: finite(100 * metrics.map) })),
+        map: evaluationCurve(training.evaluations, ({ map }) => 100 * map),
       },
       tables: {
         timeline: training.evaluations.map(({ step, metrics }) => ({

@@ -6,6 +6,7 @@ import type { DataRecipe } from '../experiment-data';
 import type { PretrainingRecipe } from '../pretraining';
 import type { ByProfile } from '../profile';
 import type { BatchNormPlacement, ScratchDetExtras, ScratchDetTrunk } from './networks';
+import { eachArmOnce } from '../study-parts';
 
 /** Which images: `headline` for all comparisons but the stems', which are compared on `small` objects. */
 export type ScratchDetImages = 'headline' | 'small';
@@ -196,5 +197,5 @@ export function scratchDetStudies({
 /** Every arm of a recipe once. */
 export function scratchDetArms(recipe: Pick<ScratchDetRecipe, 'learningRates'>): ScratchDetArm[] {
   const { norm, stem, extras, pretraining } = scratchDetStudies(recipe);
-  return [...new Map([...norm, ...stem, ...extras, ...pretraining].map((arm) => [arm.name, arm])).values()];
+  return eachArmOnce([norm, stem, extras, pretraining]);
 }

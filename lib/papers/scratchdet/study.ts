@@ -7,6 +7,7 @@ import { formatPublished } from '../published';
 import {
   detectionMetrics,
   detectionTables,
+  evaluationCurve,
   lastLoss,
   namedArms,
   stepCurve,
@@ -119,7 +120,7 @@ async function run(
         loss: stepCurve(training.logs, ({ loss }) => loss),
         gradientNorm: stepCurve(training.logs, ({ gradientNorm }) => gradientNorm),
         gradientChange: stepCurve(training.logs, ({ gradientChange = NaN }) => gradientChange),
-        map: training.evaluations.map(({ step, metrics }) => ({ step, value: finite(100 * metrics.map) })),
+        map: evaluationCurve(training.evaluations, ({ map }) => 100 * map),
       },
       tables: {
         timeline: timeline(
