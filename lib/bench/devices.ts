@@ -6,11 +6,11 @@ import { DeviceGroup } from '../train/devices/device-group';
 import { type AcrossDevices, deviceJobs } from '../train/devices/device-jobs';
 import { loadReplica } from '../train/devices/replica';
 import { shareOut } from '../train/devices/shards';
+import { repeatedStep } from '../train/repeated-step';
 import { saveState } from '../train/run-state';
 import { Sgd } from '../train/sgd';
 import { type Comparison, takeTurns, type Way } from './measure';
 import { randomBatch } from './random-batch';
-import { stepWay } from './step-way';
 
 const images = 16;
 const rate = 1e-3;
@@ -23,7 +23,8 @@ export async function compareDevices(rounds: number): Promise<Comparison[]> {
   const source = { module: 'detlab', name: 'megDetReplica', settings };
   const batch = randomBatch(images, inputSize);
   const own = await loadReplica(source);
-  const alone = stepWay('this thread', await megDetReplica(settings), batch);
+  const replica = await megDetReplica(settings);
+  const alone = { name: 'this thread', ...repeatedStep(replica, batch) };
   const groups: (Way & { close(): Promise<void> })[] = [];
   for (const [name, devices, compile, batchNorm] of ways) {
     const jobs = deviceJobs({
@@ -46,6 +47,7 @@ export async function compareDevices(rounds: number): Promise<Comparison[]> {
   const contestants = await takeTurns(rounds, [alone, ...groups]);
   for (const group of groups) await group.close();
   alone.dispose();
+  replica.model.dispose();
   own.model.dispose();
   return [{ part: 'data-parallel step', size: `${inputSize} px`, images, contestants }];
 }

@@ -1,25 +1,28 @@
-/** A training step as a contestant. */
+/** One training step, again and again: to be timed. */
 import { RandomStream } from '../tensor/random-stream';
 import type { tf } from '../tensor/tf';
-import { createLocalStepper } from '../train/local-stepper';
-import { Sgd } from '../train/sgd';
-import type { TrainOptions } from '../train/train-options';
-import type { Way } from './measure';
+import { createLocalStepper } from './local-stepper';
+import { Sgd } from './sgd';
+import type { TrainOptions } from './train-options';
 
 const rate = 1e-3;
 
-/** A way that must be released. */
-export type StepWay = Way & { dispose(): void };
+/** A step that can be repeated. Release it with `dispose`. */
+export interface RepeatedStep {
+  /** Takes the step: the weights change. The first call records it, the second builds its graph, the third compares the two. */
+  run(): Promise<unknown>;
+  /** Releases the optimiser; the model stays. */
+  dispose(): void;
+}
 
-/** The compiled step that `train` takes, again and again on one batch. Releases the model with itself. */
-export function stepWay<
+/** The compiled step that `train` takes, with SGD, on one batch. */
+export function repeatedStep<
   Batch extends { readonly ids: readonly string[] },
   Inputs extends Record<string, tf.Tensor>,
 >(
-  name: string,
   { model, prepare, loss }: Pick<TrainOptions<Batch, Inputs>, 'model' | 'prepare' | 'loss'>,
   batch: Batch,
-): StepWay {
+): RepeatedStep {
   const optimizer = new Sgd(model.parameters());
   const random = new RandomStream(1);
   const stepper = createLocalStepper({
@@ -30,13 +33,11 @@ export function stepWay<
     compiled: true,
   });
   return {
-    name,
     run: () => stepper.run(batch, { step: 0, learningRate: rate, last: true }),
     dispose() {
       void stepper.dispose();
       optimizer.dispose();
       random.dispose();
-      model.dispose();
     },
   };
 }
