@@ -151,4 +151,44 @@ export const metricChecks: Readonly<Record<string, (notebook: NotebookDocument) 
     expect(claims.length).toBeGreaterThanOrEqual(9);
     for (const { verdict } of claims) expect(verdict).toMatch(/^(shown|not shown|contradicted)/);
   },
+  '04-frozen-backbones'(notebook) {
+    // Freezing saves everything that is counted: trained numbers, operations, the share of the way back, bytes kept, of slots, at once.
+    const steps = tableOf(notebook, 'One step of 8 images');
+    expect(steps.map(({ trunk, reuse }) => `${trunk} ${reuse}`)).toEqual([
+      'drawings-200x64 fine-tuned',
+      'drawings-200x64 frozen',
+      'imagenet fine-tuned',
+      'imagenet frozen',
+    ]);
+    for (const at of [0, 2]) {
+      const [tuned, frozen] = [steps[at], steps[at + 1]];
+      for (const column of Object.keys(tuned).slice(2)) {
+        const number = (row: Record<string, string>): number => parseFloat(row[column].replaceAll(',', ''));
+        expect(number(frozen)).toBeLessThan(number(tuned));
+      }
+    }
+
+    const shares = tableOf(notebook, 'The paper’s numbers').map((row) =>
+      parseFloat(row['trained, frozen trunk']),
+    );
+    expect(shares).toHaveLength(4);
+    for (const share of shares) {
+      expect(share).toBeGreaterThan(20);
+      expect(share).toBeLessThan(60);
+    }
+
+    const moved = tableOf(notebook, 'run');
+    expect(moved.map(({ run }) => run)).toEqual(['frozen-fpn', 'fine-tuned-fpn', 'frozen-nas-fpn-cascade']);
+    for (const row of moved) {
+      // A frozen trunk is where it was; six steps move one that is trained, a little.
+      if (row.run.startsWith('frozen')) expect(row['trunk has moved']).toBe('0, to the bit');
+      else expect(parseFloat(row['trunk has moved'])).toBeGreaterThan(0);
+      // A detector that has barely begun: more than this would mean that it has seen the test images.
+      expect(Number(row['mAP here'])).toBeLessThan(20);
+    }
+
+    const claims = tableOf(notebook, 'Claims, from the paper to this page');
+    expect(claims.length).toBeGreaterThanOrEqual(15);
+    for (const { verdict } of claims) expect(verdict).toMatch(/^(shown|not shown|contradicted)/);
+  },
 };

@@ -177,6 +177,7 @@ export async function trainFrozen(options: TrainFrozenOptions): Promise<TrainRes
   const { recipe, arm, seed, ...training } = options;
   const { warmupSteps, momentum, weightDecay, clipNorm } = recipe;
   const { learningRate: base } = frozenBatch(recipe, arm);
+  const { warmupFrom = base / 10 } = recipe;
   const steps = frozenSteps(recipe, arm);
   const drops = arm.length >= recipe.long ? recipe.drops.long : recipe.drops.short;
   const random = new RandomStream(seed);
@@ -188,7 +189,7 @@ export async function trainFrozen(options: TrainFrozenOptions): Promise<TrainRes
         base,
         milestones: drops.map((share) => Math.round(share * steps)),
         warmupSteps,
-        warmupFrom: 0.1,
+        warmupFrom: warmupFrom / base,
       }),
       optimizer: { momentum, weightDecay },
       clipNorm,

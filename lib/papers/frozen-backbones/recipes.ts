@@ -72,6 +72,10 @@ export interface FrozenRecipe extends DataRecipe {
   readonly long: number;
   /** Updates in which the rate climbs. */
   readonly warmupSteps: number;
+  /** The rate of the first of them. Left out: a tenth of the rate that it climbs to. */
+  readonly warmupFrom?: number;
+  /** What is done to the images of most runs. Left out: they are mirrored. */
+  readonly augmentation?: FrozenAugmentation;
   /** Shares of a run's updates after which the rate is divided by 10: of the short schedule, and of the long one. */
   readonly drops: { readonly short: readonly number[]; readonly long: readonly number[] };
   readonly momentum: number;
@@ -188,6 +192,8 @@ export const frozenRecipes: ByProfile<FrozenRecipe> = {
     images: short.steps * short.batchSize,
     long: long.steps / short.steps,
     warmupSteps: warmup.steps,
+    warmupFrom: warmup.from,
+    augmentation: 'jitter',
     clipNorm: undefined,
     jitter: [0.1, 2],
   },
@@ -221,13 +227,17 @@ export interface FrozenStudies {
 export const frozenBaseCapacity: FrozenCapacity = 'nas-fpn';
 
 /** What of a recipe its arms hang on. */
-export type FrozenStudyParts = Pick<FrozenRecipe, 'long' | 'sources' | 'longTail'>;
+export type FrozenStudyParts = Pick<FrozenRecipe, 'long' | 'sources' | 'longTail' | 'augmentation'>;
 
 /**
- * An arm by what makes it; everything else is the base's: Faster R-CNN with NAS-FPN on the recipe's trunk, the short schedule, images mirrored.
+ * An arm by what makes it; everything else is the base's: Faster R-CNN with NAS-FPN on the recipe's trunk, the short schedule, the recipe's augmentation.
  */
 export function frozenArm(
-  { sources: { base }, long }: Pick<FrozenRecipe, 'sources' | 'long'>,
+  {
+    sources: { base },
+    long,
+    augmentation: usual = 'flip',
+  }: Pick<FrozenRecipe, 'sources' | 'long' | 'augmentation'>,
   { reuse, ...rest }: Partial<Omit<FrozenArm, 'name'>> & Pick<FrozenArm, 'reuse'>,
 ): FrozenArm {
   const settings: Omit<FrozenArm, 'name'> = {
@@ -237,7 +247,7 @@ export function frozenArm(
     capacity: frozenBaseCapacity,
     adapters: false,
     length: 1,
-    augmentation: 'flip',
+    augmentation: usual,
     data: 'even',
     ...rest,
     reuse,
@@ -251,7 +261,7 @@ export function frozenArm(
     settings.shuffled ? 'shuffled' : '',
     settings.adapters ? 'adapters' : '',
     settings.length === long ? 'long' : '',
-    augmentation === 'flip' ? '' : augmentation,
+    augmentation === usual ? '' : augmentation,
     data === 'even' ? '' : data,
   ];
   return { name: name.filter((part) => part !== '').join('-'), ...settings };

@@ -148,6 +148,17 @@ describe('the paper profile is what was released', () => {
   });
 });
 
+test('the paper’s runs: jitter in every one but the mirrored rival, and the released climb', () => {
+  const { paper } = frozenRecipes;
+  const others = frozenArms(paper).filter(({ augmentation }) => augmentation !== 'jitter');
+  expect(others.map(({ name }) => name)).toEqual(['frozen-nas-fpn-flip', 'frozen-nas-fpn-copy-paste']);
+  expect(frozenArm(paper, { reuse: 'frozen' })).toMatchObject({
+    name: 'frozen-nas-fpn',
+    augmentation: 'jitter',
+  });
+  expect(paper).toMatchObject({ jitter: [0.1, 2], warmupSteps: 500, warmupFrom: 0.0067 });
+});
+
 describe('the arms', () => {
   test.each(profiles)(
     '%s: what one is compared with is made once, and differs in what it is about',
