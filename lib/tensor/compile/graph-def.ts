@@ -2,7 +2,7 @@
 import { projectRequire, tfjsNodePackage } from '../packages';
 import { CompileError } from './errors';
 import type { Binding, OpAttribute } from './node-backend';
-import type { Recording, Value } from './recorder';
+import type { Gate, Recording, Value } from './recorder';
 
 /** The package's protobuf classes, as far as they are used. */
 interface Protobuf {
@@ -185,29 +185,44 @@ export function savedModel(recording: Recording, binding: Binding): { bytes: Uin
     );
   }
 
-  // Conditional assignments: Switch hands its input on to one side only, and what gets nothing does not run.
-  const unconditional: string[] = [];
-  const conditional = new Map<string, string[]>();
+  // Conditional assignments: Switch hands its input on to one side only, and what gets nothing does not run. So with an assignment of what a
+  // choice has left out.
+  const all: string[] = [];
+  const conditional = new Map<string, { gates: Gate[]; assignments: string[] }>();
   for (const { name, dtype, assigned, condition } of recording.variables) {
     if (!assigned) continue;
     let value = reference(assigned);
+    const gates: Gate[] = [];
+    if (assigned.under) gates.push(assigned.under);
     if (condition) {
-      const key = reference(condition);
-      add(`${name}_if`, 'Switch', [value, key], { T: type(dtype) });
+      add(`${name}_if`, 'Switch', [value, reference(condition)], { T: type(dtype) });
       value = `${name}_if:1`;
-      conditional.set(key, [...(conditional.get(key) ?? []), `^${name}_assign`]);
-    } else unconditional.push(`^${name}_assign`);
+      gates.push({ predicate: condition, side: true });
+    }
     add(`${name}_assign`, 'AssignVariableOp', [name, value, `^${name}_read`], { dtype: type(dtype) });
+    const key = gates.map(({ predicate, side }) => `${reference(predicate)}=${side}`).join(' ');
+    if (!conditional.has(key)) conditional.set(key, { gates, assignments: [] });
+    conditional.get(key)!.assignments.push(`^${name}_assign`);
   }
   const int32 = { T: type(binding.TF_INT32) };
-  [...conditional].forEach(([condition, assignments], i) => {
-    add(`if${i}`, 'Switch', ['one', condition], int32);
-    add(`else${i}`, 'Identity', [`if${i}`], int32);
-    add(`then${i}`, 'Identity', [`if${i}:1`, ...assignments], int32);
-    add(`endif${i}`, 'Merge', [`else${i}`, `then${i}`], { ...int32, N: (value) => value.setI(2) });
-    unconditional.push(`^endif${i}`);
+  [...conditional.values()].forEach(({ gates, assignments }, i) => {
+    let open = 'one';
+    gates.forEach(({ predicate, side }, level) => {
+      const name = `if${i}_${level}`;
+      add(name, 'Switch', [open, reference(predicate)], int32);
+      add(`else${i}_${level}`, 'Identity', [side ? name : `${name}:1`], int32);
+      open = side ? `${name}:1` : name;
+    });
+    let end = `then${i}`;
+    add(end, 'Identity', [open, ...assignments], int32);
+    for (let level = gates.length - 1; level >= 0; level--) {
+      const name = `endif${i}_${level}`;
+      add(name, 'Merge', [`else${i}_${level}`, end], { ...int32, N: (value) => value.setI(2) });
+      end = name;
+    }
+    all.push(`^${end}`);
   });
-  add('done', 'Identity', ['one', ...unconditional], int32);
+  add('done', 'Identity', ['one', ...all], int32);
   recording.outputs.forEach((value, i) => {
     add(`y${i}`, 'Identity', [reference(value)], { T: type(value.dtype) });
   });

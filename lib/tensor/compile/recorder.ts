@@ -22,6 +22,16 @@ export interface Value {
   readonly dtype: number;
   /** Whether it may differ from run to run: it depends on an input, a variable or chance. */
   readonly varying: boolean;
+  /** It is computed only where a choice falls so; else the graph has nothing there. */
+  readonly under?: Gate;
+}
+
+/** A side of a choice. */
+export interface Gate {
+  /** A bool. */
+  readonly predicate: Value;
+  /** What it must be. */
+  readonly side: boolean;
 }
 
 /** One recorded op. */
@@ -123,6 +133,8 @@ export class Recorder {
   private readonly guards = new Map<tf.Variable, { condition: Value; assigned: Value; dataId: object }>();
   private readonly firstTensor: number;
   private readonly binding: Binding;
+  /** Of the predicates of gates: what they are in this rehearsal. */
+  private readonly truths = new Map<string, boolean>();
   private controls: Value[] = [];
   private restore: (() => void) | undefined;
 
@@ -151,6 +163,8 @@ export class Recorder {
     try {
       const outputs = step();
       const results = outputs.map((tensor) => this.valueOf(tensor));
+      if (results.some(({ under }) => under))
+        throw new CompileError('the step returns what a run may leave out: settle it first');
       this.noteAssignments();
       return {
         outputs,
@@ -188,6 +202,105 @@ export class Recorder {
     const assigned = this.valueOf(updated);
     this.guards.set(variable, { condition: this.valueOf(condition), assigned, dataId: variable.dataId });
     return true;
+  }
+
+  /** What gates can hang on: a bool, which may be disposed afterwards. */
+  predicate(tensor: tf.Tensor): Value {
+    const value = this.valueOf(tensor);
+    const [id] = this.backend.getInputTensorIds([tensor]);
+    this.truths.set(keyOf(value), this.binding.tensorDataSync(id)[0] !== 0);
+    return value;
+  }
+
+  /**
+   * `x` where the predicate is `side`; where it is not, whatever hangs on the result is left out of a run of the graph. As an eager tensor
+   * it is `x` in either case.
+   */
+  gate(x: tf.Tensor, { predicate, side }: Gate): tf.Tensor {
+    const value = this.valueOf(x);
+    if (value.under) throw new CompileError('a choice within a choice', placeOf(hereError()));
+    const { copy, id, shape, dtype } = this.unrecorded(x);
+    const output = { shape, dtype };
+    const name = this.add('Switch', [this.typed(dtype)], [value, predicate], [output, output]);
+    this.values.set(id, { name, output: side ? 1 : 0, dtype, varying: true, under: { predicate, side } });
+    return copy;
+  }
+
+  /** The one of `tensors` that a run computes; each is under a gate, and of these one is open. As an eager tensor, too. */
+  merge(tensors: readonly tf.Tensor[]): tf.Tensor {
+    const inputs = tensors.map((tensor) => this.valueOf(tensor));
+    const open = inputs.findIndex(
+      ({ under }) => under && this.truths.get(keyOf(under.predicate)) === under.side,
+    );
+    if (inputs.some(({ under }) => !under) || open < 0) {
+      throw new CompileError(
+        'of the tensors that are merged, one must be there at each run',
+        placeOf(hereError()),
+      );
+    }
+    const { copy, id, shape, dtype } = this.unrecorded(tensors[open]);
+    const count = { name: 'N', type: this.binding.TF_ATTR_INT, value: inputs.length };
+    const index = { shape: [], dtype: this.binding.TF_INT32 };
+    const name = this.add('Merge', [this.typed(dtype), count], inputs, [{ shape, dtype }, index]);
+    this.values.set(id, { name, output: 0, dtype, varying: true });
+    return copy;
+  }
+
+  /** `x` where a run computes it, else `otherwise`, of its shape. */
+  settle(x: tf.Tensor, otherwise: tf.Tensor): tf.Tensor {
+    const { under } = this.valueOf(x);
+    if (!under) return x;
+    const rest = this.gate(otherwise, { ...under, side: !under.side });
+    try {
+      return this.merge([x, rest]);
+    } finally {
+      rest.dispose();
+    }
+  }
+
+  /** Whether a run may leave `x` out. */
+  mayBeLeftOut(x: tf.Tensor): boolean {
+    return this.valueOf(x).under !== undefined;
+  }
+
+  /** An op of the graph. Returns its name. */
+  private add(
+    op: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly Value[],
+    outputs: RecordedOp['outputs'],
+  ): string {
+    const name = `n${this.ops.length}`;
+    this.ops.push({ name, op, attributes, inputs, controls: this.controls, outputs, here: hereError() });
+    return name;
+  }
+
+  /** A tensor of its own data with `x`'s values, and its native one, of which the graph knows nothing yet. */
+  private unrecorded(x: tf.Tensor): NativeTensor & { copy: tf.Tensor } {
+    const ids = this.backend.getInputTensorIds([x]);
+    const { dtype } = this.backend.tensorMap.get(x.dataId);
+    const [native] = this.binding.executeOp('Identity', [this.typed(dtype)], ids, 1);
+    return { ...native, shape: [...native.shape], copy: this.backend.createOutputTensor(native) };
+  }
+
+  private typed(dtype: number): OpAttribute {
+    return { name: 'T', type: this.binding.TF_ATTR_TYPE, value: dtype };
+  }
+
+  /** The side of a choice that an op is on, by its inputs. */
+  private sideOf(op: string, inputs: readonly Value[]): Gate | undefined {
+    let found: Gate | undefined;
+    for (const { under } of inputs) {
+      if (!under) continue;
+      if (found && (keyOf(found.predicate) !== keyOf(under.predicate) || found.side !== under.side)) {
+        throw new CompileError(
+          `'${op}' takes what two choices compute, of which a run may leave one out: settle them first`,
+          placeOf(hereError()),
+        );
+      }
+      found = under;
+    }
+    return found;
   }
 
   /** Gives each input and each variable data of its own: the recorder tells tensors apart by their data. */
@@ -259,27 +372,23 @@ export class Recorder {
     ids: number[],
     count: number,
   ): NativeTensor[] => {
-    const here = hereError();
     const inputs = ids.map((id) => this.known(id));
     const varying = randomOps.has(op) || inputs.some((value) => value.varying);
     if (varying && unshapedOps.has(op)) {
       throw new CompileError(
         `the shape of what '${op}' returns depends on values, and a graph's shapes are fixed: use a mask or topk of a fixed length`,
-        placeOf(here),
+        placeOf(hereError()),
       );
     }
+    const under = this.sideOf(op, inputs);
     const outputs = this.binding.executeOp(op, attributes, ids, count);
-    const name = `n${this.ops.length}`;
-    outputs.forEach(({ id, dtype }, output) => this.values.set(id, { name, output, dtype, varying }));
-    this.ops.push({
-      name,
+    const name = this.add(
       op,
-      attributes: this.completed(op, attributes, inputs),
+      this.completed(op, attributes, inputs),
       inputs,
-      controls: this.controls,
-      outputs: outputs.map(({ shape, dtype }) => ({ shape: [...shape], dtype })),
-      here,
-    });
+      outputs.map(({ shape, dtype }) => ({ shape: [...shape], dtype })),
+    );
+    outputs.forEach(({ id, dtype }, output) => this.values.set(id, { name, output, dtype, varying, under }));
     return outputs;
   };
 
@@ -385,6 +494,10 @@ export class Recorder {
       recorded.condition = guarded?.condition;
     }
   }
+}
+
+function keyOf({ name, output }: Value): string {
+  return `${name}:${output}`;
 }
 
 /** A copy of a constant's bytes, little endian as in memory. */
