@@ -48,6 +48,8 @@ export interface ForwardContext {
    * been computed before. Not disposed.
    */
   readonly trunkMaps?: ReadonlyMap<number, tf.Tensor4D>;
+  /** Which choice each block of a supernet takes: int32 `[blocks]`. Not disposed. */
+  readonly path?: tf.Tensor1D;
   /** Called by every layer that has weights. */
   readonly trace?: (entry: LayerTrace) => void;
 }

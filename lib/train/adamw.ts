@@ -74,9 +74,9 @@ export class AdamW implements Optimizer {
 
   /**
    * One update in place.
-   * @param gradients one a parameter, in the order of `parameters`; the caller disposes them.
+   * @param gradients one a parameter, in the order of `parameters`; the caller disposes them. A parameter without one is left as it is.
    */
-  step(gradients: readonly tf.Tensor[], rate: number | tf.Scalar): void {
+  step(gradients: readonly (tf.Tensor | undefined)[], rate: number | tf.Scalar): void {
     checkGradients('AdamW', this.parameters, gradients);
     const [beta1, beta2] = this.betas;
     tf.tidy(() => {
@@ -94,9 +94,10 @@ export class AdamW implements Optimizer {
       this.groups.forEach(({ parameter: { variable }, decays, rateFactor }, i) => {
         if (!scaled.has(rateFactor)) scaled.set(rateFactor, ratesOf(rateFactor));
         const { kept, rateNow } = scaled.get(rateFactor)!;
+        const given = gradients[i];
+        if (!given) return;
         const shrinks = this.weightDecay > 0 && decays;
-        const gradient =
-          shrinks && !this.decoupled ? gradients[i].add(variable.mul(this.weightDecay)) : gradients[i];
+        const gradient = shrinks && !this.decoupled ? given.add(variable.mul(this.weightDecay)) : given;
         const start = shrinks && this.decoupled ? variable.mul(kept) : variable;
         const first = blend(this.first[i], gradient, beta1);
         const second = blend(this.second[i], gradient.square(), beta2);

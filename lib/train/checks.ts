@@ -19,7 +19,7 @@ export function checkOption(
 export function checkGradients(
   optimizer: string,
   parameters: readonly NamedVariable[],
-  gradients: readonly tf.Tensor[],
+  gradients: readonly (tf.Tensor | undefined)[],
 ): void {
   if (gradients.length === parameters.length) return;
   throw new RangeError(

@@ -1,4 +1,5 @@
 /** Gradient clipping, by the norm of all gradients together (Pascanu et al., arXiv 1211.5063) or value by value. */
+import { whereChosen } from '../tensor/compile/choose';
 import { tf } from '../tensor/tf';
 import { checkLimit } from './checks';
 
@@ -52,9 +53,13 @@ export function clipScale(norm: number, maxNorm: number): number {
   return Number.isFinite(norm) ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
 }
 
-/** The sum of the squares of all numbers in all tensors: a scalar, which the caller disposes. Infinite where a square overflows. */
-export function squaredNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
-  return tf.tidy(() => tf.sum(tf.stack(tensors.map((tensor) => tf.sum(tf.square(tensor))))));
+/**
+ * The sum of the squares of all numbers in all tensors: a scalar, which the caller disposes. Infinite where a square overflows. What a step has
+ * not computed, as it is of a branch that was not chosen, counts as 0.
+ */
+export function squaredNorm(tensors: readonly (tf.Tensor | undefined)[]): tf.Scalar {
+  const known = tensors.filter((tensor) => tensor !== undefined);
+  return tf.tidy(() => tf.sum(tf.stack(known.map((tensor) => whereChosen(tf.sum(tf.square(tensor)))))));
 }
 
 async function globalNorm(gradients: Readonly<Record<string, tf.Tensor>>): Promise<number> {

@@ -43,8 +43,10 @@ export async function firstNonFinite<Inputs extends Record<string, tf.Tensor>>(
   };
   const { value, grads } = drawnAgain(context.random, () => tf.variableGrads(run, variables));
   // The gradient flows from the last layer to the first: the last that is affected is where it began.
-  for (const { name, variable } of [...parameters].reverse())
-    look(`the gradient of ${name}`, grads[variable.name]);
+  for (const { name, variable } of [...parameters].reverse()) {
+    const gradient = grads[variable.name] as tf.Tensor | null;
+    if (gradient) look(`the gradient of ${name}`, gradient);
+  }
   tf.dispose([value, grads]);
   try {
     for (const { what, tensor } of seen) if (!(await isFinite(tensor))) return what;

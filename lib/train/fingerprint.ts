@@ -16,6 +16,8 @@ export interface RunSettings {
   readonly compile: boolean;
   /** Left out where batch normalisation normalises over the whole batch. */
   readonly batchNorm?: 'given';
+  /** Left out where a step must run through every parameter. */
+  readonly partial?: boolean;
   /** Left out where this thread does the steps. */
   readonly devices?: Readonly<Record<string, unknown>>;
   /** Of the weight average; null without one. */

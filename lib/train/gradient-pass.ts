@@ -5,11 +5,11 @@ import { releaseAsUsed } from '../tensor/release-as-used';
 import { tf } from '../tensor/tf';
 
 /** What a forward and a backward pass give. */
-export interface GradientPass {
+export interface GradientPass<Gradient extends tf.Tensor | undefined = tf.Tensor> {
   /** The loss. */
   readonly value: tf.Scalar;
   /** One a parameter, in their order. */
-  readonly gradients: readonly tf.Tensor[];
+  readonly gradients: readonly Gradient[];
   /** Of the batch, layer by layer; kept: `applyStatistics` or `releasePass` disposes them. */
   readonly statistics: BatchStatistics[];
   /** Parts of the loss by name; kept. */
@@ -32,6 +32,22 @@ export function gradientPass(
   loss: (context: ForwardContext) => Loss,
   context: Omit<ForwardContext, 'training' | 'statistics'>,
 ): GradientPass {
+  const pass = partialGradientPass(parameters, loss, context);
+  const gradients = pass.gradients.map((gradient, i) => {
+    if (gradient) return gradient;
+    throw new Error(
+      `train: the loss does not depend on the parameter ${parameters[i].name}; use it, or freeze it (rateFactor 0)`,
+    );
+  });
+  return { ...pass, gradients };
+}
+
+/** The same, with no gradient of a parameter that the loss does not depend on: of the blocks that a path leaves out. */
+export function partialGradientPass(
+  parameters: readonly NamedVariable[],
+  loss: (context: ForwardContext) => Loss,
+  context: Omit<ForwardContext, 'training' | 'statistics'>,
+): GradientPass<tf.Tensor | undefined> {
   const statistics: BatchStatistics[] = [];
   let parts: Record<string, tf.Scalar> = {};
   const { value, grads } = tf.variableGrads(
@@ -44,12 +60,6 @@ export function gradientPass(
     },
     parameters.map(({ variable }) => variable),
   );
-  const gradients = parameters.map(({ name, variable }) => {
-    const gradient = grads[variable.name] as tf.Tensor | null;
-    if (gradient) return gradient;
-    throw new Error(
-      `train: the loss does not depend on the parameter ${name}; use it, or freeze it (rateFactor 0)`,
-    );
-  });
+  const gradients = parameters.map(({ variable }) => (grads[variable.name] as tf.Tensor | null) ?? undefined);
   return { value, gradients, statistics, parts };
 }

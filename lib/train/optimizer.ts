@@ -13,10 +13,11 @@ export interface Optimizer {
   readonly settings?: Readonly<Record<string, unknown>>;
   /**
    * One update in place.
-   * @param gradients one a parameter, in the parameters' order; the caller disposes them.
+   * @param gradients one a parameter, in the parameters' order; the caller disposes them. A parameter without one is left as it is: no decay, no
+   *   momentum.
    * @param rate the learning rate of this step; a scalar tensor where the step is compiled, so that it can change.
    */
-  step(gradients: readonly tf.Tensor[], rate: number | tf.Scalar): void;
+  step(gradients: readonly (tf.Tensor | undefined)[], rate: number | tf.Scalar): void;
   /**
    * All the state besides the parameters, named for a state dictionary: `<parameter>.momentum_buffer`. Assigning these
    * variables another run's values continues that run.

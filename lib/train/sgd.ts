@@ -80,9 +80,9 @@ export class Sgd implements Optimizer {
 
   /**
    * One update in place.
-   * @param gradients one a parameter, in the order of `parameters`; the caller disposes them.
+   * @param gradients one a parameter, in the order of `parameters`; the caller disposes them. A parameter without one is left as it is.
    */
-  step(gradients: readonly tf.Tensor[], rate: number | tf.Scalar): void {
+  step(gradients: readonly (tf.Tensor | undefined)[], rate: number | tf.Scalar): void {
     checkGradients('Sgd', this.parameters, gradients);
     tf.tidy(() => {
       const share = this.started && tf.sub(1, tf.mul(this.started, this.dampening));
@@ -91,9 +91,10 @@ export class Sgd implements Optimizer {
       this.groups.forEach(({ parameter: { variable }, decays, rateFactor }, i) => {
         if (!scaled.has(rateFactor)) scaled.set(rateFactor, tf.mul(rate, rateFactor));
         const own = scaled.get(rateFactor)!;
+        const given = gradients[i];
+        if (!given) return;
         const shrinks = this.weightDecay > 0 && decays;
-        const gradient =
-          shrinks && !this.decoupled ? gradients[i].add(variable.mul(this.weightDecay)) : gradients[i];
+        const gradient = shrinks && !this.decoupled ? given.add(variable.mul(this.weightDecay)) : given;
         const start =
           shrinks && this.decoupled ? variable.mul(tf.sub(1, tf.mul(own, this.weightDecay))) : variable;
         const velocity = this.velocities[i].mul(this.momentum).add(share ? gradient.mul(share) : gradient);

@@ -6,7 +6,7 @@ import { activeRecorder } from '../tensor/compile/recorder';
 import { updateWhere } from '../tensor/compile/update-where';
 import { tf } from '../tensor/tf';
 import { squaredNorm } from './clip';
-import { type GradientPass, gradientPass } from './gradient-pass';
+import { type GradientPass, gradientPass, partialGradientPass } from './gradient-pass';
 import { GradientProbe } from './gradient-probe';
 import { applyGradients, bothFinite, changeOf, type UpdateParts, updatePass } from './update-pass';
 
@@ -24,6 +24,8 @@ export interface TrainingStepOptions<Inputs extends Record<string, tf.Tensor>> e
   readonly compiled: boolean;
   /** Batches whose gradients are averaged before each update. Default 1. */
   readonly accumulate?: number;
+  /** Whether a step may leave parameters out (see `TrainOptions.partial`). */
+  readonly partial?: boolean;
 }
 
 /** What one batch was like. */
@@ -58,7 +60,12 @@ export interface TrainingStep<Inputs> {
 export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
   options: TrainingStepOptions<Inputs>,
 ): TrainingStep<Inputs> {
-  const { optimizer, loss, context, accumulate = 1 } = options;
+  const { optimizer, loss, context, accumulate = 1, partial = false } = options;
+  if (partial && (options.change || accumulate > 1)) {
+    throw new Error(
+      `train: a step that leaves parameters out (partial) can't be one of several that are ${options.change ? 'compared (gradientChange)' : 'added up (accumulate)'}`,
+    );
+  }
   const variables = optimizer.parameters.map(({ variable }) => variable);
   const probe = options.change ? new GradientProbe(variables) : undefined;
   const update: UpdateParts = { ...options, probe };
@@ -67,16 +74,20 @@ export function createTrainingStep<Inputs extends Record<string, tf.Tensor>>(
   let names: string[] = [];
   let lastNow = true;
 
-  const differentiate = (inputs: Inputs): GradientPass => {
-    const pass = gradientPass(optimizer.parameters, (given) => loss(inputs, given), context);
+  const noted = <Pass extends Pick<GradientPass, 'parts'>>(pass: Pass): Pass => {
     names = Object.keys(pass.parts);
     return pass;
   };
+  const differentiate = (inputs: Inputs): GradientPass =>
+    noted(gradientPass(optimizer.parameters, (given) => loss(inputs, given), context));
+  const differentiatePart = (inputs: Inputs): GradientPass<tf.Tensor | undefined> =>
+    noted(partialGradientPass(optimizer.parameters, (given) => loss(inputs, given), context));
   const reported = (...values: tf.Tensor[]): tf.Tensor1D =>
     tf.stack(values.map((value) => tf.cast(value, 'float32'))) as tf.Tensor1D;
 
   const whole = ({ rate, last: _, ...inputs }: StepTensors): tf.Tensor1D => {
-    const { value, gradients, statistics, parts } = differentiate(inputs as unknown as Inputs);
+    const pass = (partial ? differentiatePart : differentiate)(inputs as unknown as Inputs);
+    const { value, gradients, statistics, parts } = pass;
     const { finite, norm, change } = updatePass(update, { value, gradients, statistics, rate });
     const report = reported(finite, value, norm, change, ...Object.values(parts));
     tf.dispose(parts);

@@ -109,6 +109,12 @@ export interface TrainOptions<
    */
   readonly batchNorm?: TrainingBatchNorm;
   /**
+   * Whether a step may run through a part of the model only, such as the blocks that a supernet's path takes: the parameters that it leaves out then
+   * keep their values and their momentum, and do not decay. Else a parameter that the loss does not depend on is an error. Not together with
+   * `accumulate` or `gradientChange`. Default false.
+   */
+  readonly partial?: boolean;
+  /**
    * Builds whatever must not be differentiated (image tensors, targets); everything it returns is disposed after the step.
    */
   readonly prepare: (batch: Batch) => Inputs;

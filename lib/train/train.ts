@@ -24,7 +24,7 @@ export async function train<
   Batch extends { readonly ids: readonly string[] },
   Inputs extends Record<string, tf.Tensor>,
 >(options: TrainOptions<Batch, Inputs>): Promise<TrainResult> {
-  const { model, prepare, loss, random, batchNorm, accumulate } = options;
+  const { model, prepare, loss, random, batchNorm, accumulate, partial } = options;
   const { clipNorm = Infinity, gradientChange = false, compile = true } = options;
   checkLimit('train', 'clipNorm', clipNorm);
   const own: { dispose(): unknown }[] = [];
@@ -41,6 +41,7 @@ export async function train<
       change: gradientChange,
       compiled: compile,
       accumulate,
+      partial,
       average,
     });
     own.push(stepper);
@@ -48,6 +49,7 @@ export async function train<
       ...updateSettings({ ...options, optimizer, average }),
       seed: random ? (await random.state.data())[0] : null,
       batchNorm: batchNorm && ('given' as const),
+      partial: partial || undefined,
     };
     const applyAverage = average !== options.average;
     return await runTraining({ model, optimizer, random, average, applyAverage, stepper, settings }, options);

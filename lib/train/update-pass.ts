@@ -14,7 +14,7 @@ export interface UpdateParts {
   readonly clipNorm: number;
   /** Follows the weights, an update at a time; not disposed. */
   readonly average?: WeightAverage;
-  /** Measures the gradient's change. */
+  /** Measures the gradient's change; it wants one of every parameter. */
   readonly probe?: GradientProbe;
 }
 
@@ -33,7 +33,8 @@ export function updatePass(
   parts: UpdateParts,
   given: {
     readonly value: tf.Tensor;
-    readonly gradients: readonly tf.Tensor[];
+    /** None of a parameter that the step did not run through: it is left as it is. */
+    readonly gradients: readonly (tf.Tensor | undefined)[];
     readonly statistics: BatchStatistics[];
     readonly rate: tf.Scalar;
   },
@@ -57,20 +58,28 @@ export function bothFinite(value: tf.Tensor, norm: tf.Tensor): tf.Tensor {
 /** Updates the parameters, their averages, and the gradient that the next one is compared with. @param given `norm` before clipping */
 export function applyGradients(
   { optimizer, clipNorm, average, probe }: UpdateParts,
-  { gradients, norm, rate }: { gradients: readonly tf.Tensor[]; norm: tf.Tensor; rate: tf.Scalar },
+  {
+    gradients,
+    norm,
+    rate,
+  }: { gradients: readonly (tf.Tensor | undefined)[]; norm: tf.Tensor; rate: tf.Scalar },
 ): void {
   optimizer.step(clipNorm < Infinity ? clipped(gradients, norm, clipNorm) : gradients, rate);
   average?.update();
-  probe?.keep(gradients);
+  probe?.keep(gradients as tf.Tensor[]);
 }
 
 /** How far the gradient has moved since the step before; NaN where that is not measured. */
-export function changeOf({ probe }: UpdateParts, gradients: readonly tf.Tensor[]): tf.Tensor {
-  return probe ? probe.change(gradients) : tf.scalar(NaN);
+export function changeOf({ probe }: UpdateParts, gradients: readonly (tf.Tensor | undefined)[]): tf.Tensor {
+  return probe ? probe.change(gradients as tf.Tensor[]) : tf.scalar(NaN);
 }
 
 /** The gradients, scaled down to `maxNorm` where they are longer, as `clipGradientNorm` does. */
-function clipped(gradients: readonly tf.Tensor[], norm: tf.Tensor, maxNorm: number): tf.Tensor[] {
+function clipped(
+  gradients: readonly (tf.Tensor | undefined)[],
+  norm: tf.Tensor,
+  maxNorm: number,
+): (tf.Tensor | undefined)[] {
   const scale = tf.minimum(1, tf.div(maxNorm, tf.add(norm, 1e-6)));
-  return gradients.map((gradient) => tf.mul(gradient, scale));
+  return gradients.map((gradient) => gradient && tf.mul(gradient, scale));
 }
