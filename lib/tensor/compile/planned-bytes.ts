@@ -10,7 +10,7 @@ const widths: Readonly<Record<number, number>> = { 1: 4, 2: 8, 3: 4, 9: 8, 10: 1
 /**
  * Bytes of what the ops return, at the worst moment, if they run in the order in which they were recorded and everything is freed after its last use. TensorFlow
  * runs independent ops side by side and may need more; it may also write a result over an input, and need less. Inputs, constants, variables and what a kernel
- * takes for itself while it runs are not counted.
+ * takes for itself while it runs are not counted; of a choice (`choose`), all branches are.
  */
 export function plannedBytes(recording: Recording): number {
   const { ops } = recording;
