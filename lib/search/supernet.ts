@@ -3,6 +3,7 @@ import { type Architecture, checkArchitecture, type SearchSpace } from '../model
 import type { Backbone } from '../models/backbones/backbone';
 import {
   detNasBlocks,
+  detNasMaps,
   detNasMapSizes,
   DetNasNet,
   type DetNasSize,
@@ -11,7 +12,7 @@ import {
 } from '../models/backbones/detnas';
 import { copyWeights } from '../nn/copy-weights';
 import { type ForwardContext, Module } from '../nn/module';
-import { type Layer, runLayers } from '../nn/sequential';
+import type { Layer } from '../nn/sequential';
 import { ShuffleBlock, shuffleBlockKinds } from '../nn/shuffle-block';
 import { choose } from '../tensor/compile/choose';
 import type { Random } from '../tensor/random';
@@ -80,10 +81,7 @@ export class DetNasSupernet extends Module implements Backbone {
    * @throws Error without a path, RangeError for one that takes a choice that there is not.
    */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
-    return tf.tidy(() => {
-      let y = runLayers(this.first_conv, x, context);
-      return this.stages.map((stage) => (y = runLayers(stage, y, context)));
-    });
+    return detNasMaps(this, x, context);
   }
 
   mapSizes(inputSize: number): number[] {

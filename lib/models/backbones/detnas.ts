@@ -81,6 +81,18 @@ export function detNasMapSizes({ blocks }: Pick<DetNasSize, 'blocks'>, inputSize
   return blocks.map(() => (size = Math.ceil(size / 2)));
 }
 
+/** Runs a trunk of the space: one map a stage; the caller disposes them. */
+export function detNasMaps(
+  trunk: { readonly first_conv: readonly Layer[]; readonly stages: readonly (readonly Layer[])[] },
+  x: tf.Tensor4D,
+  context: ForwardContext,
+): tf.Tensor4D[] {
+  return tf.tidy(() => {
+    let y = runLayers(trunk.first_conv, x, context);
+    return trunk.stages.map((stage) => (y = runLayers(stage, y, context)));
+  });
+}
+
 /** One network of the space: maps at strides 4, 8, 16 and 32. Units are named by stage and number: `stages.2.0`, … */
 export class DetNasNet extends Module implements Backbone {
   readonly first_conv: Layer[];
@@ -107,10 +119,7 @@ export class DetNasNet extends Module implements Backbone {
 
   /** @param x `[B, H, W, 3]`. Returns one `[B, H_i, W_i, channels[i]]` a stage; the caller disposes them. */
   forward(x: tf.Tensor4D, context: ForwardContext): tf.Tensor4D[] {
-    return tf.tidy(() => {
-      let y = runLayers(this.first_conv, x, context);
-      return this.stages.map((stage) => (y = runLayers(stage, y, context)));
-    });
+    return detNasMaps(this, x, context);
   }
 
   mapSizes(inputSize: number): number[] {
