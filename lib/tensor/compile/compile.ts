@@ -10,7 +10,7 @@ import { CompileError } from './errors';
 import { Graph } from './graph';
 import { type NodeBackend, nodeBackend } from './node-backend';
 import { placeOf } from './place';
-import { activeRecorder, Recorder, type Recording } from './recorder';
+import { activeRecorder, type Expected, Recorder, type Recording } from './recorder';
 import { beforeRun, release } from './residents';
 import { type Difference, difference, type Signature, signatureOf } from './signature';
 
@@ -166,9 +166,9 @@ class Compiled {
     const constantGone = variant.constants.some((dataId) => !backend.tensorMap.has(dataId));
     if (!variant.graph) this.build(backend, variant, named, tensors);
     else if (constantGone || (this.check && variant.calls >= variant.nextCheck)) {
-      const { recording, signature } = this.rehearse(backend, named, tensors);
+      const { recording, signature } = this.rehearse(backend, named, tensors, variant.signature);
       const different = difference(variant.signature as Signature, signature, recording);
-      if (different) throw changed(different);
+      if (different) throw this.changed(different, signature, backend, named, tensors);
       variant.constants = watched(recording);
       variant.nextCheck = variant.calls * 4;
     }
@@ -211,7 +211,7 @@ class Compiled {
     let created = '';
     for (let i = 0; i < 3; i++) {
       const before = new Set(Object.keys(tf.engine().registeredVariables));
-      const next = this.rehearse(backend, named, tensors);
+      const next = this.rehearse(backend, named, tensors, last.signature);
       different = difference(last.signature, next.signature, next.recording);
       created = Object.keys(tf.engine().registeredVariables).find((name) => !before.has(name)) ?? '';
       last = next;
@@ -223,21 +223,46 @@ class Compiled {
       variant.rebuild = last.rebuild;
       return;
     }
-    if (different) throw changed(different);
+    if (different) throw this.changed(different, last.signature, backend, named, tensors);
     throw new CompileError(
       `the step makes variables at every call ('${created}'); make them once, before the step`,
     );
   }
 
-  /** Runs the step eagerly and records it; the variables keep what they held. */
+  /** The error of a step that is another one than before; `now` is what it was at last. */
+  private changed(
+    { what, here, after }: Difference,
+    now: Signature,
+    backend: NodeBackend,
+    named: Record<string, tf.Tensor>,
+    tensors: tf.Tensor[],
+  ): CompileError {
+    let place = here;
+    if (after !== undefined) {
+      try {
+        // Up to there it has been the same twice: the op that a shorter step does not expect any more is that one.
+        const expected = { ...now, ops: now.ops.slice(0, after) };
+        place = this.rehearse(backend, named, tensors, expected).recording.ops[after]?.here;
+      } catch {
+        // The message does without the place.
+      }
+    }
+    return new CompileError(what, place ? placeOf(place) : '');
+  }
+
+  /**
+   * Runs the step eagerly and records it; the variables keep what they held.
+   * @param expected the recording with which this one will be compared.
+   */
   private rehearse(
     backend: NodeBackend,
     named: Record<string, tf.Tensor>,
     tensors: tf.Tensor[],
+    expected?: Expected,
   ): { recording: Recording; signature: Signature; rebuild: Template['rebuild'] } {
     let template: Template | undefined;
     const { result, olds } = noteAssignments(() =>
-      new Recorder(backend).run(tensors, () => {
+      new Recorder(backend, expected).run(tensors, () => {
         const found: tf.Tensor[] = [];
         template = templateOf(this.eagerly(named), found, 'the step');
         return found;
@@ -248,10 +273,6 @@ class Compiled {
     const { structure, rebuild } = template as Template;
     return { recording: result.recording, signature: signatureOf(result.recording, structure), rebuild };
   }
-}
-
-function changed({ what, here }: Difference): CompileError {
-  return new CompileError(what, here ? placeOf(here) : '');
 }
 
 function watched({ constants }: Recording): object[] {

@@ -13,6 +13,7 @@ import {
   type OpAttribute,
 } from './node-backend';
 import { hereError, placeOf } from './place';
+import { constantSignature, opSignature } from './signature';
 
 /** A tensor of the graph: output `output` of the node `name`. */
 export interface Value {
@@ -43,7 +44,10 @@ export interface RecordedOp {
   /** Ops that must run before this one, though it does not use their outputs. */
   readonly controls: readonly Value[];
   readonly outputs: readonly { readonly shape: readonly number[]; readonly dtype: number }[];
-  readonly here: Error;
+  /** What it must be again in another recording of the step. */
+  readonly signature: string;
+  /** Where the user's code asked for it; of the first op alone that is not as expected. */
+  readonly here?: Error;
 }
 
 /** A tensor that is the same at every run. */
@@ -52,10 +56,23 @@ export interface RecordedConstant {
   readonly shape: readonly number[];
   readonly dtype: number;
   readonly bytes: Uint8Array;
-  /** Where it was first used. */
-  readonly here: Error;
+  readonly signature: ConstantSignature;
+  /** Where it was first used; of the first constant alone that is not as expected. */
+  readonly here?: Error;
   /** Data of a tensor that was made before the step, to see whether it has been disposed of since. */
   readonly dataId?: object;
+}
+
+/** What a constant must be again in another recording of the step, and how an error shows it. */
+export interface ConstantSignature {
+  readonly key: string;
+  readonly shown: string;
+}
+
+/** An earlier recording, as far as this one is compared with it while it is made. */
+export interface Expected {
+  readonly ops: readonly string[];
+  readonly constants: readonly ConstantSignature[];
 }
 
 /** A tf.Variable that the step reads or assigns. */
@@ -136,9 +153,15 @@ export class Recorder {
   /** Of the predicates of gates: what they are in this rehearsal. */
   private readonly truths = new Map<string, boolean>();
   private controls: Value[] = [];
+  /** Whether the op that is not as expected, and the constant, have been met. A stack for every op would take longer than many an op. */
+  private readonly met = { op: false, constant: false };
   private restore: (() => void) | undefined;
 
-  constructor(private readonly backend: NodeBackend) {
+  /** @param expected where the step first departs from this, the place in the user's code is kept. */
+  constructor(
+    private readonly backend: NodeBackend,
+    private readonly expected: Expected | undefined,
+  ) {
     this.binding = backend.binding;
     const probe = tf.scalar(0);
     this.firstTensor = probe.id;
@@ -270,9 +293,19 @@ export class Recorder {
     inputs: readonly Value[],
     outputs: RecordedOp['outputs'],
   ): string {
+    const { controls } = this;
     const name = `n${this.ops.length}`;
-    this.ops.push({ name, op, attributes, inputs, controls: this.controls, outputs, here: hereError() });
+    const signature = opSignature({ op, attributes, inputs, controls, outputs });
+    const here = this.departure('op', signature, this.expected?.ops[this.ops.length]);
+    this.ops.push({ name, op, attributes, inputs, controls, outputs, signature, here });
     return name;
+  }
+
+  /** Where the user's code is, where it departs for the first time from what is expected. */
+  private departure(kind: 'op' | 'constant', now: string, before: string | undefined): Error | undefined {
+    if (!this.expected || this.met[kind] || now === before) return undefined;
+    this.met[kind] = true;
+    return hereError();
   }
 
   /** A tensor of its own data with `x`'s values, and its native one, of which the graph knows nothing yet. */
@@ -468,7 +501,13 @@ export class Recorder {
   ): Value {
     const name = `c${this.constants.length}`;
     const bytes = constantBytes(content, dtype === this.binding.TF_BOOL);
-    this.constants.push({ name, shape: [...shape], dtype, bytes, here: hereError(), dataId });
+    const signature = constantSignature({ shape, dtype, bytes });
+    const here = this.departure(
+      'constant',
+      signature.key,
+      this.expected?.constants[this.constants.length]?.key,
+    );
+    this.constants.push({ name, shape: [...shape], dtype, bytes, signature, here, dataId });
     const value: Value = { name, output: 0, dtype, varying: false };
     this.values.set(id, value);
     return value;

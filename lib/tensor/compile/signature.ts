@@ -1,11 +1,9 @@
 /** Compares two recordings of one step: what differs between them would be a wrong constant in the graph. */
-import type { RecordedConstant, Recording, Value } from './recorder';
+import type { ConstantSignature, Expected, RecordedConstant, RecordedOp, Recording, Value } from './recorder';
 
 /** What remains of a recording to compare later ones with. */
-export interface Signature {
+export interface Signature extends Expected {
   readonly structure: string;
-  readonly ops: readonly string[];
-  readonly constants: readonly { readonly key: string; readonly shown: string }[];
   readonly ends: readonly string[];
   readonly variables: Recording['variables'];
 }
@@ -14,34 +12,55 @@ export interface Signature {
 export interface Difference {
   readonly what: string;
   readonly here?: Error;
+  /** The last op before it, where only another recording can tell its place. */
+  readonly after?: number;
 }
 
 /** @param structure how the step's outputs are nested. */
 export function signatureOf(recording: Recording, structure: string): Signature {
-  const value = ({ name, output }: Value): string => `${name}:${output}`;
   return {
     structure,
-    ops: recording.ops.map(({ op, attributes, inputs, controls, outputs }) =>
-      [
-        op,
-        attributes.map((attribute) => `${attribute.name}=${String(attribute.value)}`).join(','),
-        inputs.map(value).join(','),
-        controls.map(value).join(','),
-        outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(','),
-      ].join('|'),
-    ),
-    constants: recording.constants.map((constant) => ({
-      key: `${constant.dtype}[${constant.shape}]${hash(constant.bytes)}`,
-      shown: shown(constant),
-    })),
+    ops: recording.ops.map(({ signature }) => signature),
+    constants: recording.constants.map(({ signature }) => signature),
     ends: [
-      ...recording.outputs.map(value),
+      ...recording.outputs.map(valueText),
       ...recording.variables.map(({ assigned, condition }) =>
-        [assigned, condition].map((end) => (end ? value(end) : '')).join('?'),
+        [assigned, condition].map((end) => (end ? valueText(end) : '')).join('?'),
       ),
     ],
     variables: recording.variables,
   };
+}
+
+/** What an op must be again: its kind, options, inputs, what it waits for, and the shapes of what it returns. */
+export function opSignature({
+  op,
+  attributes,
+  inputs,
+  controls,
+  outputs,
+}: Omit<RecordedOp, 'name' | 'signature' | 'here'>): string {
+  return [
+    op,
+    attributes.map((attribute) => `${attribute.name}=${String(attribute.value)}`).join(','),
+    inputs.map(valueText).join(','),
+    controls.map(valueText).join(','),
+    outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(','),
+  ].join('|');
+}
+
+/** What a constant must be again. */
+export function constantSignature(
+  constant: Pick<RecordedConstant, 'shape' | 'dtype' | 'bytes'>,
+): ConstantSignature {
+  return {
+    key: `${constant.dtype}[${constant.shape}]${hash(constant.bytes)}`,
+    shown: shown(constant),
+  };
+}
+
+function valueText({ name, output }: Value): string {
+  return `${name}:${output}`;
 }
 
 /** The first thing in which `now` differs from `before`, or undefined where they are the same graph. */
@@ -62,11 +81,10 @@ export function difference(before: Signature, now: Signature, recording: Recordi
     return { what: `'${name}' got other tensors than before (${oldInputs}; now ${inputs})`, here };
   }
   if (before.ops.length !== now.ops.length) {
-    const last = recording.ops[Math.min(before.ops.length, now.ops.length - 1)];
-    return {
-      what: `the step had ${before.ops.length} operations before, and now ${now.ops.length}`,
-      here: last?.here,
-    };
+    const what = `the step had ${before.ops.length} operations before, and now ${now.ops.length}`;
+    return now.ops.length > before.ops.length
+      ? { what, here: recording.ops[before.ops.length].here }
+      : { what, after: now.ops.length - 1 };
   }
   for (let i = 0; i < Math.min(before.constants.length, now.constants.length); i++) {
     const [old, present] = [before.constants[i], now.constants[i]];
@@ -103,7 +121,7 @@ const float = 1;
 const int32 = 3;
 
 /** A constant as an error shows it. */
-function shown({ bytes, dtype, shape }: RecordedConstant): string {
+function shown({ bytes, dtype, shape }: Pick<RecordedConstant, 'shape' | 'dtype' | 'bytes'>): string {
   if (bytes.length > 16) return `a tensor [${shape}]`;
   const { buffer } = bytes;
   const values =

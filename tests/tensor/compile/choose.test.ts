@@ -1,23 +1,14 @@
 /** Choices within a step: the same numbers as in an eager step that runs the chosen branch alone, on every backend. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { choose, whereChosen } from '../../../lib/tensor/compile/choose';
 import { compile } from '../../../lib/tensor/compile/compile';
 import { CompileError } from '../../../lib/tensor/compile/errors';
 import { updateWhere } from '../../../lib/tensor/compile/update-where';
 import { tf } from '../../../lib/tensor/tf';
 import { backends, on } from '../kernels/backends';
+import { testVariables, values } from './variables';
 
-let variables: tf.Variable[] = [];
-const variable = (values: number[]): tf.Variable<tf.Rank.R1> => {
-  const made = tf.tidy(() => tf.variable(tf.tensor1d(values)));
-  variables.push(made);
-  return made;
-};
-afterEach(() => {
-  for (const made of variables) if (!made.isDisposed) made.dispose();
-  variables = [];
-});
-const values = (tensor: tf.Tensor): number[] => Array.from(tensor.dataSync());
+const variable = testVariables();
 
 /** A network of two blocks with three branches each, as plain numbers: `y = a x`, `y = a x^2`, `y = a + x`, element by element. */
 const forward = [

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { compile } from '../../../lib/tensor/compile/compile';
 import { CompileError } from '../../../lib/tensor/compile/errors';
 import { nodeBackend } from '../../../lib/tensor/compile/node-backend';
@@ -6,13 +6,9 @@ import { updateWhere } from '../../../lib/tensor/compile/update-where';
 import { mendEngine } from '../../../lib/tensor/mend';
 import { tf } from '../../../lib/tensor/tf';
 import { backends, on } from '../kernels/backends';
+import { read, testVariables, values } from './variables';
 
-const values = (tensor: tf.Tensor): number[] => Array.from(tensor.dataSync());
-const read = (tensor: tf.Tensor): number[] => {
-  const numbers = values(tensor);
-  tensor.dispose();
-  return numbers;
-};
+const variable = testVariables();
 
 /** The line of this file that `error` names. */
 function lineOf(error: unknown): string {
@@ -33,17 +29,6 @@ function failure(run: () => unknown): unknown {
   }
   throw new Error('it did not fail');
 }
-
-let variables: tf.Variable[] = [];
-const variable = (values: number[]): tf.Variable => {
-  const made = tf.tidy(() => tf.variable(tf.tensor1d(values)));
-  variables.push(made);
-  return made;
-};
-afterEach(() => {
-  for (const made of variables) if (!made.isDisposed) made.dispose();
-  variables = [];
-});
 
 for (const backend of backends) {
   describe(`a compiled step on ${backend}`, () => {
@@ -302,6 +287,45 @@ describe('a step that is no graph', () => {
     expect((outcomes[0] as Error).message).toMatch(/a value from JavaScript changed from 1 to 0.5/);
     expect(lineOf(outcomes[0])).toBe(line(-14));
     step.dispose();
+  });
+
+  it('is told which operation became another one, came to the rest or went, and where', () => {
+    let now = '';
+    const first = Number(line(2));
+    const step = compile(({ x }: { x: tf.Tensor1D }) => {
+      let y: tf.Tensor = x.mul(2);
+      y = now === 'kind' ? y.sin() : y.exp();
+      y = y.sum(0, now === 'option');
+      if (now !== 'shorter') y = y.neg();
+      if (now === 'longer') y = y.abs();
+      return y;
+    });
+    const x = tf.tensor1d([1, 2]);
+    const told = (change: string): { message: string; at: string } => {
+      now = '';
+      step({ x }).dispose();
+      now = change;
+      const error = failure(() => {
+        for (let i = 0; i < 10_000; i++) step({ x }).dispose();
+      });
+      return { message: (error as Error).message, at: lineOf(error) };
+    };
+    const kind = told('kind');
+    expect(kind.message).toMatch(/the step computed 'Exp' here before, and now 'Sin'/);
+    expect(kind.at).toBe(String(first + 1));
+    const option = told('option');
+    expect(option.message).toMatch(/the shape of what 'Sum' returns changed/);
+    expect(option.at).toBe(String(first + 2));
+    const longer = told('longer');
+    expect(longer.message).toMatch(/the step had 4 operations before, and now 5/);
+    expect(longer.at).toBe(String(first + 4));
+    const less = told('shorter');
+    expect(less.message).toMatch(/the step had 4 operations before, and now 3/);
+    // The last that is left.
+    expect(less.at).toBe(String(first + 2));
+    x.dispose();
+    step.dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
   });
 
   it('may settle: what a first call prepares can differ from the second', () => {
