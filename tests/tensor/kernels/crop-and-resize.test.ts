@@ -103,7 +103,8 @@ describe.each(backends)('cropAndResize on %s', (backend) => {
   });
 
   it('adds all that many crops send to the same pixels, and nothing is lost between threads', () => {
-    const crops = 2000;
+    // Of these backends one alone has threads.
+    const crops = backend === 'tensorflow' ? 2000 : 100;
     const dx = tf.tidy(() => {
       const whole = tf.tile(tf.tensor2d([[0, 0, 1, 1]]), [crops, 1]);
       const gradient = tf.grad((x: tf.Tensor) =>
