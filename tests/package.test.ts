@@ -25,7 +25,7 @@ describe('a script in the project', () => {
 test('importing the library loads none of the heavy packages', () => {
   const code =
     `require('detlab'); const loaded = Object.keys(require.cache).join('|');` +
-    `console.log(['vega', 'canvas', 'katex', 'markdown-it', 'highlight.js', 'typescript', 'zeromq', '@tslab'].filter((name) => ` +
+    `console.log(['vega', 'canvas', 'katex', 'markdown-it', 'highlight.js', 'typescript', 'zeromq', '@tslab', 'bullmq', 'ioredis'].filter((name) => ` +
     `loaded.includes('node_modules/' + name + '/')).join());`;
   expect(run('-e', code)).toBe('');
 });

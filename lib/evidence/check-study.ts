@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Profile } from '../papers/profile';
 import { nearest } from '../tensor/nearest';
+import { checkPlainJson, isRecord, sortedJson } from '../tensor/plain-json';
 import type { ClaimComparison, Study, StudyArm } from './study';
 
 const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -35,9 +36,9 @@ export function checkStudy(study: Study, profile: Profile): void {
     // Charts and tables know arms by their titles alone.
     if (arms.findIndex((arm) => (arm.title ?? arm.name) === (title ?? name)) !== i)
       throw problem(`there are two arms with the title '${title ?? name}'`);
-    checkPlain(settings, `${where}: arm '${name}': settings`);
+    checkPlainJson(settings, `${where}: arm '${name}': settings`);
   }
-  checkPlain(study.settings(profile), `${where}: settings`);
+  checkPlainJson(study.settings(profile), `${where}: settings`);
 
   const known = (what: string, name: string, names: readonly string[], claim: string): void => {
     if (names.includes(name)) return;
@@ -83,15 +84,12 @@ export function runSettings(study: Study, profile: Profile, arm: StudyArm): Reco
 
 /** A short hash of settings; the order of keys does not count. */
 export function fingerprintOf(settings: unknown): string {
-  return createHash('sha256')
-    .update(JSON.stringify(sorted(settings)))
-    .digest('hex')
-    .slice(0, 16);
+  return createHash('sha256').update(sortedJson(settings)).digest('hex').slice(0, 16);
 }
 
 /** How two settings differ, a piece of text each: `arm.rate: was 0.01, now it is 0.02`. */
 export function settingsChanges(before: unknown, now: unknown, where: string = ''): string[] {
-  if (JSON.stringify(sorted(before)) === JSON.stringify(sorted(now))) return [];
+  if (sortedJson(before) === sortedJson(now)) return [];
   if (isRecord(before) && isRecord(now)) {
     return [...new Set([...Object.keys(before), ...Object.keys(now)])].flatMap((key) =>
       settingsChanges(before[key], now[key], where === '' ? key : `${where}.${key}`),
@@ -105,37 +103,6 @@ function short(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isRecord(value)) return value;
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key])]),
-  );
-}
-
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value)) as unknown;
-}
-
-/** What JSON would change or lose would make two different runs look the same. */
-function checkPlain(value: unknown, where: string): void {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
-  if (typeof value === 'number' && Number.isFinite(value)) return;
-  if (Array.isArray(value)) return value.forEach((item, i) => checkPlain(item, `${where}[${i}]`));
-  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value as object) : undefined;
-  if (isRecord(value) && (prototype === null || Object.getPrototypeOf(prototype) === null)) {
-    for (const [key, part] of Object.entries(value))
-      if (part !== undefined) checkPlain(part, `${where}.${key}`);
-    return;
-  }
-  throw new Error(
-    `${where} is ${typeof value === 'object' ? 'an object of a class' : String(value)}; it must be plain JSON`,
-  );
-}
-
-/** Whether it is an object with keys. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,13 +4,18 @@ import { parseDataFolder, parseProfile } from '../notebook/environment';
 import { checkedOption, parseArguments, wholeNumber } from '../notebook/runner/arguments';
 import { UsageError } from '../notebook/runner/select';
 import { shortPath } from '../notebook/runner/short-path';
+import { checkQueueName } from '../jobs/queue-job';
+import { defaultQueueName, type QueueOptions } from '../jobs/queue-options';
+import { shownAddress } from '../jobs/redis';
 import type { Profile } from '../papers/profile';
 import { onInterrupts, withoutEchoes } from '../tensor/signals';
 import { parseBackendName } from '../tensor/ladder';
 import { nearest } from '../tensor/nearest';
 import { projectRoot } from '../tensor/packages';
+import { prepareBeforeLongWork } from '../tensor/prepare/before-long-work';
 import { table } from '../plot/table';
 import { checkStudy } from './check-study';
+import { openQueuedRuns } from './queued-run';
 import { writeReport } from './report';
 import { planRuns, runStudy } from './runner';
 import { resultsFolder } from './store';
@@ -31,6 +36,8 @@ data/results/STUDY/PROFILE/ARM-seedN.json, and computes from them which claims a
   --seeds N            seeds 1 to N of every arm (default: ${leastSeeds}, the fewest that show anything)
   --arms PATTERN       only these arms: names with * for anything, several joined by commas
   --jobs N             so many runs side by side, each with its share of the processor's threads (default: 1)
+  --queue ADDRESS      the runs are made by other machines: those that \`npm run work -- --queue redis://HOST:PORT\` lends
+  --queue-name NAME    the queue that they serve (default: ${defaultQueueName})
   --backend NAME       tensorflow, webgpu, wasm or cpu (default: the fastest there is)
   --data FOLDER        on images of yours, in any layout that \`npm run data\` knows; results go to STUDY-on-FOLDER
   --out FOLDER         keep results in FOLDER/STUDY/PROFILE (default: data/results)
@@ -41,7 +48,8 @@ data/results/STUDY/PROFILE/ARM-seedN.json, and computes from them which claims a
 Runs that have a good result are not run again; those of other settings are. A command that was broken off, even by a crash or kill -9,
 goes on where it was when it is given again: unfinished runs keep their checkpoints in runs/evidence (with --out: in FOLDER/.unfinished).
 Ctrl-C lets all runs save and ends them; twice ends them at once. One run's numbers depend on its threads, and so on --jobs;
-DETLAB_THREADS says how many there are to share.
+DETLAB_THREADS says how many there are to share. With --queue, checkpoints are kept by the machine that made them, --data and a STUDY of yours must
+have the same path everywhere (or lie inside the project), and --jobs says how many runs are in the queue at once (default: 32).
 
 Exit code: 0 all results are there, 1 some are not, 2 a mistake in the command, 130 interrupted.
 `;
@@ -56,6 +64,8 @@ export async function evidenceCommand(words: string[]): Promise<number> {
     seeds: { value: '3' },
     arms: { value: "'bn-*'" },
     jobs: { value: '2' },
+    queue: { value: 'redis://localhost:6379' },
+    'queue-name': { value: defaultQueueName },
     backend: { value: 'wasm' },
     data: { value: 'VOCdevkit' },
     out: { value: 'results' },
@@ -73,7 +83,8 @@ export async function evidenceCommand(words: string[]): Promise<number> {
   if (flags.has('list') && flags.has('report')) throw new UsageError('Either --list or --report, not both.');
   const profile = checkedOption(() => parseProfile(values.get('profile') ?? 'default', '--profile'));
   const seeds = wholeNumber(values, 'seeds') ?? leastSeeds;
-  const jobs = wholeNumber(values, 'jobs') ?? 1;
+  const jobs = wholeNumber(values, 'jobs');
+  const queue = queueOptions(values, jobs);
   const wanted = values.get('backend');
   const backend =
     wanted === undefined ? undefined : checkedOption(() => parseBackendName(wanted, '--backend'));
@@ -95,17 +106,19 @@ export async function evidenceCommand(words: string[]): Promise<number> {
   if (flags.has('list')) return list(plan);
   if (flags.has('report')) return report(study, profile, out);
 
-  if (!(await prepareBackend(backend ?? process.env.DETLAB_BACKEND))) return 1;
+  if (!queue && !(await prepareBeforeLongWork(backend ?? process.env.DETLAB_BACKEND))) return 1;
+  const source = names[0];
+  const queued = queue && (await openQueuedRuns({ study: source, data, profile, backend }, queue));
   const [stop, kill] = [new AbortController(), new AbortController()];
   const deafen = onInterrupts(withoutEchoes((times) => (times === 1 ? stop : kill).abort()));
   try {
-    const source = names[0];
     const result = await runStudy({
       ...plan,
       source,
       data,
-      jobs,
+      jobs: jobs ?? 1,
       backend,
+      queued,
       work,
       signal: stop.signal,
       killSignal: kill.signal,
@@ -117,7 +130,24 @@ export async function evidenceCommand(words: string[]): Promise<number> {
     return result.there === result.of ? 0 : 1;
   } finally {
     deafen();
+    await queued?.close();
   }
+}
+
+/** `undefined` without the option. */
+function queueOptions(
+  values: ReadonlyMap<string, string>,
+  jobs: number | undefined,
+): QueueOptions | undefined {
+  const redis = values.get('queue');
+  const name = values.get('queue-name') ?? defaultQueueName;
+  if (redis === undefined) {
+    if (values.has('queue-name')) throw new UsageError('--queue-name is for --queue redis://host:port.');
+    return undefined;
+  }
+  checkedOption(() => shownAddress('--queue', redis));
+  checkedOption(() => checkQueueName('--queue-name', name));
+  return { redis, name, jobs, onNotice: (line) => console.log(line) };
 }
 
 /** The names of the arms that a pattern means. @throws UsageError where a part of it means none, naming the nearest. */
@@ -164,14 +194,4 @@ async function report(study: Study, profile: Profile, out: string): Promise<numb
   if (evidence.claims.length > 0) console.log(`\n${claimTable(evidence).text()}`);
   console.log(`\n${shortPath(page)}`);
   return 0;
-}
-
-/** Hours on the second best backend are worth a word first. */
-async function prepareBackend(backend: string | undefined): Promise<boolean> {
-  if (backend !== undefined && backend !== '' && backend !== 'tensorflow') return true;
-  const { prepareTensorFlow } = await import('../tensor/prepare/prepare.js');
-  const prepared = await prepareTensorFlow();
-  if (prepared.ok) return true;
-  console.log(`TensorFlow can't be used: ${prepared.reason}. What would help: ${prepared.remedy}`);
-  return backend !== 'tensorflow';
 }

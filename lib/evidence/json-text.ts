@@ -1,5 +1,5 @@
 /** JSON as the project's formatter leaves it: keys a line each, numbers side by side, so that results are small and differ line by line. */
-import { isRecord } from './check-study';
+import { isRecord } from '../tensor/plain-json';
 
 const lineWidth = 110;
 

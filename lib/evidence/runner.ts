@@ -1,17 +1,15 @@
 /** Runs what is missing of a study: a process a run, several side by side, seed by seed. */
-import { type ChildProcess, fork } from 'node:child_process';
-import path from 'node:path';
-import readline from 'node:readline';
 import { clock, StatusLine } from '../notebook/runner/status-line';
 import type { Profile } from '../papers/profile';
 import { formatCount, formatDuration } from '../plot/format';
-import { threadCount } from '../tensor/native';
-import { projectRoot } from '../tensor/packages';
 import { fingerprintOf, runSettings } from './check-study';
-import type { RunMessage, RunOrder } from './run-process';
+import { threadsEach } from './evidence-worker';
+import type { QueuedRuns } from './queued-run';
+import { RunChild, type Started, type StartedRun } from './run-child';
+import type { RunOrder } from './run-process';
 import { armOf, type EvidenceRun, type FileState, readRun } from './store';
 import type { Study } from './study';
-import { type RunningRun, secondsLeft } from './time-left';
+import { secondsLeft } from './time-left';
 import { removeWork } from './work-folder';
 
 /** What is to be run, and how. */
@@ -26,6 +24,8 @@ export interface RunnerOptions {
   readonly seeds: readonly number[];
   readonly jobs: number;
   readonly backend?: string;
+  /** Other machines make the runs; then `jobs` and `work` are theirs. */
+  readonly queued?: QueuedRuns;
   /** Where results go: OUT/STUDY/PROFILE. */
   readonly out: string;
   /** Where unfinished runs are kept. */
@@ -53,9 +53,6 @@ export interface RunnerResult {
   readonly failures: readonly string[];
 }
 
-/** How long interrupted runs may take to save. */
-const saveSeconds = 30;
-
 /** Every arm of the first seed, then of the second: a study that is broken off has whole seeds. */
 export async function planRuns(
   options: Pick<RunnerOptions, 'study' | 'profile' | 'arms' | 'seeds' | 'out'>,
@@ -67,23 +64,20 @@ export async function planRuns(
   return plan;
 }
 
-/** The threads that each of so many runs side by side gets. */
-function threadsEach(jobs: number): number {
-  return Math.max(1, Math.floor(threadCount() / jobs));
-}
-
 /** Runs what is missing, stale or broken. A run that fails is told; the others go on. */
 export async function runStudy(options: RunnerOptions): Promise<RunnerResult> {
-  const { study, profile, jobs, out, work, signal } = options;
+  const { study, profile, out, work, signal, queued } = options;
+  const jobs = queued?.jobs ?? options.jobs;
   const line = options.line ?? new StatusLine(process.stdout, 60);
   const threads = threadsEach(jobs);
   const plan = await planRuns(options);
   const waiting = plan.filter(({ file }) => file.state !== 'good');
   let there = plan.length - waiting.length;
+  const share = `, ${jobs} at a time, ${formatCount(threads, 'thread')} each`;
   line.print(
     `${study.name}, ${profile} profile: ${formatCount(options.arms.length, 'arm')} x ${formatCount(options.seeds.length, 'seed')}, ` +
       `${formatCount(plan.length, 'run')}; ${there} there, ${waiting.length} to do` +
-      (waiting.length > 0 ? `, ${jobs} at a time, ${formatCount(threads, 'thread')} each` : ''),
+      (waiting.length > 0 ? (queued ? ', by the machines that serve the queue' : share) : ''),
   );
   for (const { file } of plan)
     if ('problem' in file) line.print(`${file.problem}. It is not used; the run is done again.`);
@@ -100,18 +94,21 @@ export async function runStudy(options: RunnerOptions): Promise<RunnerResult> {
 
   const started = performance.now();
   const since = (): number => (performance.now() - started) / 1000;
-  const running = new Set<Child>();
+  const running = new Set<StartedRun>();
   const failures: string[] = [];
   let backend: string | undefined;
   const showStatus = (): void => {
-    const left = secondsLeft({
-      jobs,
-      waiting: waiting.map(({ arm }) => arm),
-      running: [...running].map((child) => child.timing()),
-      known,
-    });
+    // Nobody here knows how many machines there are, nor how fast.
+    const left = queued
+      ? undefined
+      : secondsLeft({
+          jobs,
+          waiting: waiting.map(({ arm }) => arm),
+          running: [...running].map((child) => child.timing()),
+          known,
+        });
     const time = left === undefined ? clock(since()) : `${clock(since())}, about ${clock(left)} left`;
-    const each = [...running].map((child) => child.text());
+    const each = queued ? [`${running.size} in the queue`] : [...running].map((child) => child.text());
     line.update([`${study.name} ${there}/${plan.length}`, time, ...each].join('  '), String(there));
   };
   const ticking = setInterval(showStatus, 1000);
@@ -142,13 +139,14 @@ export async function runStudy(options: RunnerOptions): Promise<RunnerResult> {
         work,
         backend: wanted,
       };
-      const child = new Child(order, threads, (message) => {
+      const tell = (message: string | Started): void => {
         if (typeof message === 'string') line.print(`${name}: ${message}`);
         else {
           if (message.resumed) line.print(`${name}: goes on where it was broken off`);
           if (message.backend !== backend) line.print((backend = message.backend));
         }
-      });
+      };
+      const child = queued ? queued.begin(order) : new RunChild(order, threads, tell);
       running.add(child);
       const problem = await child.ended;
       running.delete(child);
@@ -184,90 +182,4 @@ function outcome(study: Study, run: EvidenceRun): string {
   return [...(run.diverged ? ['diverged'] : []), ...values, formatDuration(run.provenance.seconds)].join(
     ', ',
   );
-}
-
-type Started = Extract<RunMessage, { type: 'started' }>;
-
-/** The process of a run. */
-class Child {
-  /** `undefined` when it is done, else why it is not. */
-  readonly ended: Promise<string | undefined>;
-  private readonly child: ChildProcess;
-  private readonly started: number = performance.now();
-  private first: RunningRun['first'];
-  private last: RunningRun['last'];
-  private note = '';
-  private lastWords = '';
-  private end: RunMessage | undefined;
-  private killer: NodeJS.Timeout | undefined;
-
-  constructor(
-    private readonly order: RunOrder,
-    threads: number,
-    tell: (message: string | Started) => void,
-  ) {
-    const script = path.join(projectRoot, 'dist', 'evidence', 'run-process.js');
-    this.child = fork(script, [JSON.stringify(order)], {
-      env: { ...process.env, DETLAB_THREADS: String(threads) },
-      execArgv: ['--enable-source-maps'],
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-    readline.createInterface({ input: this.child.stdout! }).on('line', (text) => tell(text));
-    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.lastWords = (this.lastWords + text).slice(-4096);
-    });
-    this.child.on('message', (message: RunMessage) => {
-      if (message.type === 'progress') this.progress(message.step, message.steps, message.note);
-      else if (message.type === 'notice') tell(message.line);
-      else if (message.type === 'started') tell(message);
-      else this.end = message;
-    });
-    this.ended = new Promise((resolve) => {
-      this.child.on('error', (error) => resolve(error.message));
-      this.child.on('close', (code, signal) => {
-        clearTimeout(this.killer);
-        resolve(this.problem(code, signal));
-      });
-    });
-  }
-
-  stop(): void {
-    this.child.kill('SIGTERM');
-    this.killer ??= setTimeout(() => this.kill(), saveSeconds * 1000);
-  }
-
-  kill(): void {
-    this.child.kill('SIGKILL');
-  }
-
-  timing(): RunningRun {
-    return { arm: this.order.arm, seconds: this.seconds(), first: this.first, last: this.last };
-  }
-
-  text(): string {
-    return [`${this.order.arm} seed ${this.order.seed}`, this.note].filter(Boolean).join(' ');
-  }
-
-  private seconds(): number {
-    return (performance.now() - this.started) / 1000;
-  }
-
-  private progress(step: number, steps: number, note: string | undefined): void {
-    this.last = { seconds: this.seconds(), share: Math.min(1, step / steps) };
-    this.first ??= this.last;
-    this.note = [`${step}/${steps}`, note].filter(Boolean).join(' ');
-  }
-
-  private problem(code: number | null, signal: NodeJS.Signals | null): string | undefined {
-    if (this.end?.type === 'done') return undefined;
-    if (this.end?.type === 'stopped') return 'it was stopped by a signal; the same command goes on with it';
-    const words = this.lastWords.trim();
-    if (this.end?.type === 'failed') return [this.end.message, words].filter(Boolean).join('\n');
-    const memory =
-      signal === 'SIGKILL' ? ' (the system does that when memory runs out: try fewer --jobs)' : '';
-    const how = signal
-      ? `its process was ended by ${signal}${memory}`
-      : `its process ended with code ${code}`;
-    return [how, words].filter(Boolean).join('\n');
-  }
 }

@@ -4,8 +4,9 @@ import path from 'node:path';
 import type { Profile } from '../papers/profile';
 import { makeFolders } from '../tensor/folders';
 import { projectRoot } from '../tensor/packages';
+import { isRecord } from '../tensor/plain-json';
 import { writeAtomically } from '../weights/atomic-file';
-import { fingerprintOf, isRecord, runSettings, settingsChanges } from './check-study';
+import { fingerprintOf, runSettings, settingsChanges } from './check-study';
 import { jsonText } from './json-text';
 import type { Provenance } from './provenance';
 import {

@@ -4,7 +4,7 @@ import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolders } from '../tensor/folders';
 import { lockFolder } from '../train/run-lock';
-import { isRecord } from './check-study';
+import { isRecord } from '../tensor/plain-json';
 import type { Provenance, Sitting } from './provenance';
 import type { RunKey } from './store';
 

@@ -61,6 +61,10 @@ const commands: Record<string, Command> = {
     help: 'back a paper’s claims with several seeds of every run (npm run evidence -- --help)',
     run: async (words) => (await import('../evidence/command.js')).evidenceCommand(words),
   },
+  work: {
+    help: 'lend this machine to studies and searches that run on several (npm run work -- --help)',
+    run: async (words) => (await import('../jobs/command.js')).workCommand(words),
+  },
   pretrain: {
     help: 'make the shipped pretrained trunks again (npm run pretrain -- --help)',
     run: async (words) => (await import('../papers/pretrain-command.js')).pretrainCommand(words),

@@ -3,7 +3,7 @@ import type { Batch } from '../../data/loader';
 import type { Loss } from '../../losses/loss';
 import type { Detector } from '../../models/detector';
 import type { ForwardContext, Module } from '../../nn/module';
-import { nearest } from '../../tensor/nearest';
+import { loadFunction } from '../../tensor/load-function';
 import type { tf } from '../../tensor/tf';
 import type { Optimizer } from '../optimizer';
 import type { SgdOptions } from '../sgd';
@@ -61,27 +61,8 @@ export function detectorReplica(
  */
 export async function loadReplica(source: ReplicaSource, place?: ReplicaPlace): Promise<SourcedReplica> {
   const { module, name, settings } = source;
-  let loaded: Record<string, unknown>;
-  try {
-    loaded = (await import(module)) as Record<string, unknown>;
-  } catch (error) {
-    throw new Error(
-      `loadReplica: ${module} can't be loaded (${(error as Error).message}); give 'detlab' or the absolute path of a JavaScript file`,
-      { cause: error },
-    );
-  }
-  // What a CommonJS module exports is there twice; some loaders find only the default.
-  const found = { ...(loaded.default as Record<string, unknown> | undefined), ...loaded };
-  const make = found[name];
-  if (typeof make !== 'function') {
-    const functions = Object.keys(found).filter((key) => typeof found[key] === 'function');
-    const near = nearest(name, functions);
-    throw new Error(
-      `loadReplica: ${module} exports no function '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`,
-    );
-  }
-  const replica = (await (make as (settings: unknown, place?: ReplicaPlace) => unknown)(settings, place)) as
-    Partial<Replica> | undefined;
+  const make = await loadFunction('loadReplica', module, name);
+  const replica = (await make(settings, place)) as Partial<Replica> | undefined;
   const lacking = (['model', 'prepare', 'loss'] as const).filter((part) => !replica?.[part]);
   if (lacking.length > 0) {
     throw new Error(`loadReplica: what ${name} of ${module} returned has no ${lacking.join(', no ')}`);
