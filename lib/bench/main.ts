@@ -19,6 +19,7 @@ const help: string = `Measures this library beside its rivals, which take turns 
   npm run bench -- data                images decoded, augmented, batched; training with its data
   npm run bench -- recompute           a training step that computes blocks twice to need less memory
   npm run bench -- reuse               a training step with the trunk fine-tuned, frozen, and its features kept
+  npm run bench -- search              a supernet's training step: one graph for all paths, a graph for each, none
   npm run bench -- devices             a training step on this thread, on one device and on two
   npm run bench -- kernel              the notebook's kernel: start, cells, completion, memory
   npm run bench -- --quick             few rounds of small cases
@@ -41,6 +42,7 @@ const choices = [
   'data',
   'recompute',
   'reuse',
+  'search',
   'devices',
   'kernel',
 ] as const;
@@ -122,6 +124,7 @@ export async function benchCommand(words: string[]): Promise<number> {
   if (chosen.has('recompute'))
     show(await (await import('./recomputation.js')).compareRecomputation(rounds, note));
   if (chosen.has('reuse')) show(await (await import('./reuse.js')).compareReuse(rounds, note));
+  if (chosen.has('search')) show(await (await import('./search.js')).compareSearch(rounds, note));
   if (chosen.has('devices')) show(await (await import('./devices.js')).compareDevices(rounds));
   if (chosen.has('kernel')) show(await (await import('./kernel.js')).compareKernel(rounds, note));
 
