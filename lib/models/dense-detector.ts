@@ -30,7 +30,7 @@ export interface DenseDetector<
 > extends Detector<DenseDetectionOptions> {
   readonly model: M;
   readonly anchors: AnchorSet;
-  predict(images: tf.Tensor4D): P;
+  predict(images: tf.Tensor4D, context?: Pick<ForwardContext, 'path'>): P;
 }
 
 /** Puts a dense detector together. The log's parts are `class`, `box` and `positives`. */
@@ -38,7 +38,8 @@ export function createDenseDetector<M extends DenseNetwork<P>, P extends DensePr
   model: M,
   { anchors, classes, inputSize, matching, loss, coder, detection }: DenseDetectorParts,
 ): DenseDetector<M, P> {
-  const predict = (images: tf.Tensor4D): P => model.forward(images, inference);
+  const predict = (images: tf.Tensor4D, context?: Pick<ForwardContext, 'path'>): P =>
+    model.forward(images, { ...inference, ...context });
   return {
     model,
     anchors,

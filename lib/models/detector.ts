@@ -39,8 +39,11 @@ export interface Detector<Options extends DetectionOptions = DetectionOptions> {
    * @param images `[B, H, W, 3]`, normalised
    */
   loss(images: tf.Tensor4D, targets: Readonly<Record<string, tf.Tensor>>, context: ForwardContext): Loss;
-  /** Runs the network for inference; may be compiled. The caller disposes what it gives. */
-  predict(images: tf.Tensor4D): Predictions;
+  /**
+   * Runs the network for inference; may be compiled. The caller disposes what it gives.
+   * @param context where the trunk is a supernet: the path.
+   */
+  predict(images: tf.Tensor4D, context?: Pick<ForwardContext, 'path'>): Predictions;
   /**
    * Detections of each image, highest score first, boxes in pixels of the input.
    * @param images `[B, H, W, 3]`, normalised as in training; not disposed.

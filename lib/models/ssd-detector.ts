@@ -9,7 +9,7 @@ import {
   type MultiboxTargets,
   targetTensors,
 } from '../losses/multibox-targets';
-import { inference } from '../nn/module';
+import { type ForwardContext, inference } from '../nn/module';
 import { type tf } from '../tensor/tf';
 import { decodePredictions } from './decode-predictions';
 import type { Detector } from './detector';
@@ -29,7 +29,7 @@ export interface SsdDetector extends Detector<SsdDetectionOptions> {
   readonly anchors: AnchorSet;
   readonly training: SsdTraining;
   targets(groundTruth: readonly (readonly GroundTruth[])[]): MultiboxTargets;
-  predict(images: tf.Tensor4D): SsdPredictions;
+  predict(images: tf.Tensor4D, context?: Pick<ForwardContext, 'path'>): SsdPredictions;
 }
 
 /**
@@ -55,7 +55,8 @@ export function createSsdDetector(model: Ssd, anchors: AnchorSet, training: SsdT
     );
   }
   const { classes } = model.config;
-  const predict = (images: tf.Tensor4D): SsdPredictions => model.forward(images, inference);
+  const predict = (images: tf.Tensor4D, context?: Pick<ForwardContext, 'path'>): SsdPredictions =>
+    model.forward(images, { ...inference, ...context });
   return {
     model,
     anchors,

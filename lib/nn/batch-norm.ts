@@ -58,11 +58,15 @@ export class BatchNorm2d extends Module {
     return output;
   }
 
-  /** running = momentum * running + (1 - momentum) * batch. Called by `applyStatistics` after a step. */
-  updateRunning(mean: tf.Tensor1D, variance: tf.Tensor1D): void {
+  /**
+   * running = (1 - share) * running + share * batch. Called by `applyStatistics` after a step.
+   * @param share of the new value. Default 1 - momentum. With 1, 1/2, 1/3, … the running statistics are the mean over all batches.
+   */
+  updateRunning(mean: tf.Tensor1D, variance: tf.Tensor1D, share?: tf.Scalar): void {
     tf.tidy(() => {
+      const [kept, added] = share ? [tf.sub(1, share), share] : [this.momentum, 1 - this.momentum];
       const blend = (running: tf.Variable<tf.Rank.R1>, batch: tf.Tensor1D) =>
-        running.assign(running.mul(this.momentum).add(batch.mul(1 - this.momentum)) as tf.Tensor1D);
+        running.assign(running.mul(kept).add(batch.mul(added)) as tf.Tensor1D);
       blend(this.running_mean, mean);
       blend(this.running_var, variance);
     });

@@ -16,7 +16,7 @@ export interface LayerTrace {
 
 /** The batch statistics one normalisation layer measured in a training step; the trainer folds them into the running ones. */
 export interface BatchStatistics {
-  readonly layer: { updateRunning(mean: tf.Tensor1D, variance: tf.Tensor1D): void };
+  readonly layer: { updateRunning(mean: tf.Tensor1D, variance: tf.Tensor1D, share?: tf.Scalar): void };
   /** `[C]`, kept: `applyStatistics` disposes them. */
   readonly mean: tf.Tensor1D;
   readonly variance: tf.Tensor1D;
@@ -116,10 +116,10 @@ export function parameter<R extends tf.Rank>(
   return variable;
 }
 
-/** Folds the statistics that a training pass collected into the layers' running ones, and disposes them. */
-export function applyStatistics(statistics: BatchStatistics[]): void {
+/** Folds the statistics that a training pass collected into the layers' running ones, and disposes them. @param share see `BatchNorm2d.updateRunning` */
+export function applyStatistics(statistics: BatchStatistics[], share?: tf.Scalar): void {
   for (const { layer, mean, variance } of statistics) {
-    layer.updateRunning(mean, variance);
+    layer.updateRunning(mean, variance, share);
     mean.dispose();
     variance.dispose();
   }

@@ -2,7 +2,8 @@
 import type { Detection, GroundTruth } from '../boxes/types';
 import type { Loader } from '../data/loader';
 import { unfitBox } from '../data/transforms/geometric';
-import type { DetectionOptions, Detector } from '../models/detector';
+import type { DetectionOptions, Detector, Predictions } from '../models/detector';
+import type { tf } from '../tensor/tf';
 import { forEachBatch } from './detection-batches';
 
 /** What a detector found in each image of a data set, beside what is there. */
@@ -17,6 +18,11 @@ export interface DatasetDetections {
 
 /** Options of `detectAll`, beside the detector's own. */
 export interface DetectAllOptions {
+  /**
+   * Runs the network instead of the detector's own `predict`, as it is given: a step that the caller has compiled, and a path of a supernet. The
+   * detections' decoding disposes what it gives.
+   */
+  readonly predict?: (images: tf.Tensor4D) => Predictions;
   readonly onProgress?: (done: number) => void;
 }
 
@@ -29,7 +35,7 @@ export async function detectAll<Options extends DetectionOptions>(
   loader: Loader,
   options: Options & DetectAllOptions = {} as Options,
 ): Promise<DatasetDetections> {
-  const { onProgress } = options;
+  const { onProgress, predict } = options;
   const started = performance.now();
   const ids: string[] = [];
   const groundTruth: GroundTruth[][] = [];
@@ -38,7 +44,7 @@ export async function detectAll<Options extends DetectionOptions>(
     loader,
     (images) => detector.predict(images),
     async (batch, images, run) => {
-      const found = await detector.detect(images, options, run);
+      const found = await detector.detect(images, options, predict ?? run);
       batch.ids.forEach((id, i) => {
         const original = <T extends GroundTruth | Detection>(item: T): T => ({
           ...item,

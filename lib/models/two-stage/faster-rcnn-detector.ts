@@ -5,7 +5,7 @@ import { type MatchOptions, matchAnchors, objectRole, rpnMatching } from '../../
 import type { ObjectTensors } from '../../boxes/proposals-sampling';
 import { regionDetections, type RegionDetectionOptions } from '../../boxes/region-detections';
 import type { GroundTruth } from '../../boxes/types';
-import { inference } from '../../nn/module';
+import { type ForwardContext, inference } from '../../nn/module';
 import { tf } from '../../tensor/tf';
 import type { Detector } from '../detector';
 import type { FasterRcnn } from './faster-rcnn';
@@ -38,7 +38,7 @@ export interface FasterRcnnDetector extends Detector<RegionDetectionOptions> {
   readonly model: FasterRcnn;
   readonly anchors: AnchorSet;
   targets(groundTruth: readonly (readonly GroundTruth[])[]): FasterRcnnTargets;
-  predict(images: tf.Tensor4D): TwoStagePredictions;
+  predict(images: tf.Tensor4D, context?: Pick<ForwardContext, 'path'>): TwoStagePredictions;
 }
 
 /**
@@ -60,7 +60,8 @@ export function createFasterRcnnDetector(
   }
   const { classes } = model.config;
   const anchors = model.anchors(inputSize);
-  const predict = (images: tf.Tensor4D): TwoStagePredictions => model.forward(images, inference, anchors);
+  const predict = (images: tf.Tensor4D, context?: Pick<ForwardContext, 'path'>): TwoStagePredictions =>
+    model.forward(images, { ...inference, ...context }, anchors);
   return {
     model,
     anchors,
