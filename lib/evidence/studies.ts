@@ -3,11 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../notebook/runner/select';
 import { nearest } from '../tensor/nearest';
-import { isRecord } from './check-study';
+import { isRecord } from '../tensor/plain-json';
 import type { Study } from './study';
 
 /** A study is loaded when it is asked for: it brings its networks and data along. */
 const known: Readonly<Record<string, () => Promise<Study>>> = {
+  detnas: async () => (await import('../papers/detnas/study.js')).detNasStudy as Study,
   efficientdet: async () => (await import('../papers/efficientdet/study.js')).efficientDetStudy as Study,
   'frozen-backbones': async () => (await import('../papers/frozen-backbones/study.js')).frozenStudy as Study,
   megdet: async () => (await import('../papers/megdet/study.js')).megDetStudy as Study,

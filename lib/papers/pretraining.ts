@@ -3,8 +3,10 @@ import type { ClassificationDataset } from '../data/scenes/upstream';
 import type { Normalization } from '../data/transforms/normalization';
 import { softmaxCrossEntropy } from '../losses/softmax-cross-entropy';
 import type { Backbone } from '../models/backbones/backbone';
+import type { Architecture, SearchSpace } from '../models/architecture';
 import { Classifier } from '../models/classifier';
 import { inference } from '../nn/module';
+import { pathTraining, type StepParts, withPaths } from '../search/train-paths';
 import { createRandom } from '../tensor/random';
 import { tf } from '../tensor/tf';
 import { stepSchedule } from '../train/schedule';
@@ -28,27 +30,39 @@ export interface PretrainingRecipe extends Pick<Normalization, 'mean' | 'std'> {
 }
 
 /** A batch of pictures with one label each. */
-interface LabelledBatch {
+export interface LabelledBatch {
   readonly ids: readonly string[];
+  /** `[B, size, size, 3]`, normalised. */
   readonly images: Float32Array;
   readonly labels: Int32Array;
   readonly size: number;
 }
 
-/** Options of `pretrainTrunk`. */
-export interface PretrainOptions extends Pick<
-  TrainOptions<LabelledBatch, Record<string, tf.Tensor>>,
+/** A classifier's step: pictures and labels. (A type, so that a step takes it.) */
+export type LabelledInputs = { readonly images: tf.Tensor4D; readonly labels: tf.Tensor1D };
+
+/** Options of `trainClassifier`. */
+export interface TrainClassifierOptions extends Pick<
+  TrainOptions<LabelledBatch, LabelledInputs>,
   'onStep' | 'checkpoint' | 'onNotice'
 > {
   readonly recipe: PretrainingRecipe;
+  /** Trained in place. */
+  readonly model: Classifier;
+  readonly images: ClassificationDataset;
+  readonly seed: number;
+  /** Where the trunk is a supernet: its space, and the path of each step, from 0. */
+  readonly paths?: { readonly space: SearchSpace; readonly sample: (step: number) => Architecture };
+}
+
+/** Options of `pretrainTrunk`. */
+export interface PretrainOptions extends Omit<TrainClassifierOptions, 'model' | 'paths'> {
   /** Names the stream of random numbers that the classifier's last layer is drawn from: the experiment. */
   readonly experiment: string;
   /** Trained in place. */
   readonly trunk: Backbone;
-  readonly images: ClassificationDataset;
   /** Of drawings that training does not show. */
   readonly validation: ClassificationDataset;
-  readonly seed: number;
 }
 
 /** How the classifier came out. */
@@ -60,13 +74,20 @@ export interface Pretraining {
 
 /** Trains the trunk as a classifier: average pooling and one linear layer behind its last map, which are dropped afterwards. */
 export async function pretrainTrunk(options: PretrainOptions): Promise<Pretraining> {
-  const { recipe, experiment, trunk, images, validation, seed, onStep, checkpoint, onNotice } = options;
-  const { steps, batchSize, learningRate } = recipe.pretraining;
+  const { recipe, experiment, trunk, images, validation, seed } = options;
   const random = createRandom(`${experiment}/classifier/${seed}`);
   const model = new Classifier(trunk, { classes: images.classes.length }, random);
-  const training = await train({
-    model,
-    batches: (from) => batches(images, recipe, batchSize, seed, from),
+  const training = await trainClassifier({ ...options, model });
+  const accuracy = classificationAccuracy((pixels) => model.forward(pixels, inference), validation, recipe);
+  model.fc.dispose();
+  return { training, accuracy };
+}
+
+/** Trains a classifier by the recipe: SGD with a climb and one drop, softmax and cross-entropy. */
+export function trainClassifier(options: TrainClassifierOptions): Promise<TrainResult> {
+  const { recipe, model, images, seed, paths, onStep, checkpoint, onNotice } = options;
+  const { steps, batchSize, learningRate } = recipe.pretraining;
+  const run = {
     steps,
     schedule: stepSchedule({
       base: learningRate,
@@ -76,25 +97,34 @@ export async function pretrainTrunk(options: PretrainOptions): Promise<Pretraini
     }),
     optimizer: { momentum: recipe.momentum, weightDecay: recipe.weightDecay },
     compile: recipe.compile,
+    onStep,
+    checkpoint,
+    onNotice,
+  };
+  const parts = classifierTraining(model);
+  const source = (from: number): AsyncGenerator<LabelledBatch, void, undefined> =>
+    labelledBatches(images, recipe, batchSize, seed, from);
+  if (!paths) return train({ ...run, ...parts, batches: source });
+  return train({ ...run, ...pathTraining(parts, paths.space), batches: withPaths(source, paths.sample) });
+}
+
+/** A classifier's network, inputs and loss, as a training run takes them. */
+export function classifierTraining(model: Classifier): StepParts<LabelledBatch, LabelledInputs> {
+  return {
+    model,
     prepare: (batch) => ({
       images: tf.tensor4d(batch.images, [batch.ids.length, batch.size, batch.size, 3]),
       labels: tf.tensor1d(batch.labels, 'int32'),
     }),
-    loss: ({ images: pixels, labels }, context) => ({
-      total: softmaxCrossEntropy<tf.Tensor1D>(model.forward(pixels as tf.Tensor4D, context), labels).mean(),
+    loss: ({ images, labels }, context) => ({
+      total: softmaxCrossEntropy<tf.Tensor1D>(model.forward(images, context), labels).mean(),
       parts: {},
     }),
-    onStep,
-    checkpoint,
-    onNotice,
-  });
-  const accuracy = classify(model, validation, recipe);
-  model.fc.dispose();
-  return { training, accuracy };
+  };
 }
 
 /** Shuffled by seed and epoch, mirrored half of the time. */
-async function* batches(
+export async function* labelledBatches(
   { images, labels, size }: ClassificationDataset,
   recipe: Pick<PretrainingRecipe, 'mean' | 'std'>,
   batchSize: number,
@@ -143,8 +173,12 @@ function normalise(
   }
 }
 
-function classify(
-  model: Classifier,
+/**
+ * The share of pictures that are classified rightly, 0 to 1.
+ * @param scores `[B, size, size, 3]`, normalised, to `[B, classes]`, which are disposed.
+ */
+export function classificationAccuracy(
+  scores: (pixels: tf.Tensor4D) => tf.Tensor2D,
   { images, labels, size }: ClassificationDataset,
   recipe: Pick<PretrainingRecipe, 'mean' | 'std'>,
 ): number {
@@ -155,8 +189,7 @@ function classify(
     const pixels = new Float32Array(count * size * size * 3);
     for (let i = 0; i < count; i++) normalise(images, start + i, size, recipe, false, pixels, i);
     const guesses = tf.tidy(() =>
-      model
-        .forward(tf.tensor4d(pixels, [count, size, size, 3]), inference)
+      scores(tf.tensor4d(pixels, [count, size, size, 3]))
         .argMax(1)
         .dataSync(),
     );
