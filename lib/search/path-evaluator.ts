@@ -3,7 +3,7 @@ import type { Loader } from '../data/loader';
 import type { Architecture, SearchSpace } from '../models/architecture';
 import type { DetectionOptions, Detector, Predictions } from '../models/detector';
 import { batchNormLayers } from '../nn/freeze-batch-norm';
-import { compile } from '../tensor/compile/compile';
+import { compile, type CompiledStep } from '../tensor/compile/compile';
 import { RandomStream } from '../tensor/random-stream';
 import { tf } from '../tensor/tf';
 import { type DatasetDetections, detectAll } from '../train/evaluate';
@@ -22,6 +22,8 @@ export interface PathEvaluatorOptions {
   readonly batches: number;
   /** Images to detect in, neither shuffled nor augmented. */
   readonly images: Loader;
+  /** Whether paths run as graphs, two for all of them, which pays from some tens of paths on. Default true. */
+  readonly compile?: boolean;
 }
 
 /**
@@ -33,13 +35,19 @@ export interface PathEvaluatorOptions {
 export class PathEvaluator {
   private readonly recalibration: Recalibration<DetectorInputs>;
   private readonly random = new RandomStream(0);
-  private readonly predict: ReturnType<typeof compilePrediction>;
+  private readonly graph: CompiledStep<PredictionInputs, Predictions> | undefined;
   private readonly trained: readonly { readonly variable: tf.Variable; readonly value: tf.Tensor }[];
 
   constructor(private readonly options: PathEvaluatorOptions) {
-    const { detector } = options;
-    this.recalibration = createRecalibration({ loss: detectorTraining(detector).loss, random: this.random });
-    this.predict = compilePrediction(detector);
+    const { detector, compile: asGraph = true } = options;
+    this.recalibration = createRecalibration({
+      loss: detectorTraining(detector).loss,
+      random: this.random,
+      compile: asGraph,
+    });
+    this.graph = asGraph
+      ? compile(({ images, path }: PredictionInputs) => detector.predict(images, { path }))
+      : undefined;
     this.trained = batchNormLayers(detector.model)
       .filter(({ frozen }) => !frozen)
       .flatMap((layer) => [layer.running_mean, layer.running_var])
@@ -60,7 +68,8 @@ export class PathEvaluator {
       else for (const { variable, value } of this.trained) variable.assign(value);
       return await detectAll(this.options.detector, this.options.images, {
         ...options,
-        predict: (images) => this.predict({ images, path }),
+        predict: (images) =>
+          this.graph ? this.graph({ images, path }) : this.options.detector.predict(images, { path }),
       });
     } finally {
       path.dispose();
@@ -70,7 +79,7 @@ export class PathEvaluator {
   /** Gives the supernet the statistics back that it had, and releases the graphs. */
   dispose(): void {
     this.recalibration.dispose();
-    this.predict.dispose();
+    this.graph?.dispose();
     this.random.dispose();
     for (const { variable, value } of this.trained) {
       if (!variable.isDisposed) variable.assign(value);
@@ -90,7 +99,3 @@ export class PathEvaluator {
 }
 
 type PredictionInputs = { readonly images: tf.Tensor4D; readonly path: tf.Tensor1D };
-
-function compilePrediction(detector: Detector): ReturnType<typeof compile<PredictionInputs, Predictions>> {
-  return compile(({ images, path }: PredictionInputs) => detector.predict(images, { path }));
-}

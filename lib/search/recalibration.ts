@@ -11,6 +11,8 @@ export interface RecalibrationOptions<Inputs extends Record<string, tf.Tensor>> 
   readonly loss: (inputs: Inputs, context: ForwardContext) => Loss;
   /** Where the loss draws samples. It is put back before each recalibration: the same path gets the same statistics each time. */
   readonly random?: RandomStream;
+  /** Whether it runs as a graph, which pays from some tens of paths on. Default true. */
+  readonly compile?: boolean;
 }
 
 /** Measures statistics, again and again. */
@@ -37,23 +39,28 @@ export interface Recalibration<Inputs> {
 export function createRecalibration<Inputs extends Record<string, tf.Tensor>>({
   loss,
   random,
+  compile: asGraph = true,
 }: RecalibrationOptions<Inputs>): Recalibration<Inputs> {
   const start = random && tf.keep(random.state.clone());
   type StepTensors = Record<string, tf.Tensor> & { readonly share: tf.Scalar; readonly path?: tf.Tensor1D };
-  const step = compile(({ share, path, ...inputs }: StepTensors): void => {
+  const measure = ({ share, path, ...inputs }: StepTensors): void => {
     tf.tidy(() => {
       const statistics: BatchStatistics[] = [];
       loss(inputs as unknown as Inputs, { training: true, statistics, random, path });
       applyStatistics(statistics, share);
     });
-  });
+  };
+  const step = asGraph ? compile(measure) : undefined;
   return {
     async run(batches, path) {
       if (start) random.state.assign(start as tf.Tensor1D);
       let count = 0;
       for await (const inputs of batches) {
         try {
-          step({ ...inputs, ...(path && { path }), share: 1 / ++count });
+          const share = 1 / ++count;
+          const given = { ...inputs, ...(path && { path }) };
+          if (step) step({ ...given, share });
+          else tf.tidy(() => measure({ ...given, share: tf.scalar(share) }));
         } finally {
           tf.dispose(inputs);
         }
@@ -65,7 +72,7 @@ export function createRecalibration<Inputs extends Record<string, tf.Tensor>>({
       return count;
     },
     dispose() {
-      step.dispose();
+      step?.dispose();
       start?.dispose();
     },
   };

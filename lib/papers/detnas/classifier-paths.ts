@@ -31,12 +31,13 @@ type PathInputs = { readonly images: tf.Tensor4D; readonly path: tf.Tensor1D };
 /** Evaluates paths of one supernet, whichever and in whatever order, each with statistics of its own. */
 export class ClassifierPaths {
   private readonly recalibration: Recalibration<LabelledInputs>;
-  private readonly scores: CompiledStep<PathInputs, tf.Tensor2D>;
+  private readonly graph: CompiledStep<PathInputs, tf.Tensor2D> | undefined;
 
   constructor(private readonly options: ClassifierPathsOptions) {
-    const { model } = options;
-    this.recalibration = createRecalibration({ loss: classifierTraining(model).loss });
-    this.scores = compile(({ images, path }: PathInputs) => model.forward(images, { ...inference, path }));
+    const { model, recipe } = options;
+    const { loss } = classifierTraining(model);
+    this.recalibration = createRecalibration({ loss, compile: recipe.compile });
+    this.graph = recipe.compile ? compile((inputs: PathInputs) => this.scores(inputs)) : undefined;
   }
 
   /** The share of the validation's pictures that a path classifies rightly. @throws RangeError for an architecture that the space does not have. */
@@ -45,7 +46,11 @@ export class ClassifierPaths {
     const path = pathTensor(architecture, space);
     try {
       await this.recalibration.run(this.batches(), path);
-      return classificationAccuracy((images) => this.scores({ images, path }), validation, recipe);
+      return classificationAccuracy(
+        (images) => (this.graph ?? this.scores)({ images, path }),
+        validation,
+        recipe,
+      );
     } finally {
       path.dispose();
     }
@@ -54,8 +59,11 @@ export class ClassifierPaths {
   /** Releases the graphs. The statistics stay those of the last path. */
   dispose(): void {
     this.recalibration.dispose();
-    this.scores.dispose();
+    this.graph?.dispose();
   }
+
+  private readonly scores = ({ images, path }: PathInputs): tf.Tensor2D =>
+    this.options.model.forward(images, { ...inference, path });
 
   private async *batches(): AsyncGenerator<LabelledInputs, void, undefined> {
     const { recipe, images, model } = this.options;

@@ -203,7 +203,7 @@ export async function trainDetNas(options: TrainDetNasOptions): Promise<TrainRes
 
 /** What evaluates paths of a trained supernet on the images that the search holds back. */
 export function detNasEvaluator(
-  recipe: Pick<DetNasRecipe, 'plan' | 'mean' | 'std' | 'recalibration' | 'size'>,
+  recipe: Pick<DetNasRecipe, 'plan' | 'mean' | 'std' | 'recalibration' | 'size' | 'compile'>,
   detector: Detector,
   { train: images, search }: Pick<DetNasData, 'train' | 'search'>,
 ): PathEvaluator {
@@ -217,6 +217,7 @@ export function detNasEvaluator(
     statistics: loader(images),
     batches,
     images: loader(search),
+    compile: recipe.compile,
   });
 }
 
