@@ -229,6 +229,7 @@ export * from './papers/detnas/classifier-paths';
 export * from './papers/detnas/evolution';
 export * from './papers/detnas/experiment';
 export * from './papers/detnas/networks';
+export * from './papers/detnas/pretrain';
 export * from './papers/detnas/published';
 export * from './papers/detnas/recipes';
 export * from './papers/detnas/released';

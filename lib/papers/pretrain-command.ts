@@ -2,25 +2,31 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Backbone } from '../models/backbones/backbone';
+import type { Module } from '../nn/module';
 import { createProgress } from '../plot/progress';
 import { useBackend } from '../tensor/backend';
 import { nearest } from '../tensor/nearest';
 import { writeSafetensors } from '../weights/safetensors';
 import { stateDict } from '../weights/state-dict';
-import { efficientDetRecipes } from './efficientdet/recipes';
+import { pretrainDetNasClassifier } from './detnas/pretrain';
+import { detNasRecipes } from './detnas/recipes';
+import { shippedDetNasClassifier } from './detnas/supernets';
+import { type EfficientDetRecipe, efficientDetRecipes } from './efficientdet/recipes';
 import { pretrainEfficientDetTrunk } from './efficientdet/trunks';
 import { drawingsFile, drawingSources, drawingsUpstream } from './frozen-backbones/sources';
-import type { Pretraining, PretrainOptions } from './pretraining';
-import { shippedTrunkFile, shippedTrunks } from './shipped-trunks';
+import type { PretrainOptions } from './pretraining';
+import { type ShippedTrunk, shippedTrunkFile, shippedTrunks } from './shipped-trunks';
 
-/** How a trunk in data/weights is made. */
+/** How a trunk in data/weights, or what begins with one, is made. */
 interface Pretrained {
   readonly file: string;
+  readonly steps: number;
   /** Upstream classes, and training pictures of each. */
   readonly classes: number;
   readonly perClass: number;
-  make(options: Pick<PretrainOptions, 'onStep'>): Promise<Pretraining & { readonly backbone: Backbone }>;
+  make(
+    options: Pick<PretrainOptions, 'onStep'>,
+  ): Promise<{ readonly model: Module; readonly accuracy: number }>;
 }
 
 const { default: recipe } = efficientDetRecipes;
@@ -32,7 +38,7 @@ const pretrained: ReadonlyMap<string, Pretrained> = new Map<string, Pretrained>(
     {
       file: shippedTrunkFile(trunk),
       ...recipe.pretraining,
-      make: (options) => pretrainEfficientDetTrunk(recipe, trunk, options),
+      make: trunkMaker(recipe, trunk),
     },
   ]),
   ...drawingSources
@@ -44,17 +50,33 @@ const pretrained: ReadonlyMap<string, Pretrained> = new Map<string, Pretrained>(
         {
           file: drawingsFile(source),
           ...pretraining,
-          make: (options) => pretrainEfficientDetTrunk({ ...recipe, pretraining }, 'resnet', options),
+          make: trunkMaker({ ...recipe, pretraining }, 'resnet'),
         },
       ];
     }),
+  [
+    'detnas',
+    {
+      file: shippedDetNasClassifier,
+      ...detNasRecipes.default.pretraining,
+      make: (options) => pretrainDetNasClassifier(detNasRecipes.default, options),
+    },
+  ],
 ]);
 const names = [...pretrained.keys()];
+
+function trunkMaker(of: EfficientDetRecipe, trunk: ShippedTrunk): Pretrained['make'] {
+  return async (options) => {
+    const { backbone: model, accuracy } = await pretrainEfficientDetTrunk(of, trunk, options);
+    return { model, accuracy };
+  };
+}
 
 const help = `npm run pretrain -- [TRUNK]...     makes the pretrained trunks in data/weights again
 
   TRUNK               ${names.join(', ')}
-                      (default: all of them), about five minutes each on two cores
+                      (default: all of them), about five minutes each on two cores;
+                      detnas, a supernet, about a quarter of an hour
   --output FOLDER     writes there instead, so that the shipped ones stay
   --help              this text
 `;
@@ -93,10 +115,9 @@ function trunkNamed(name: string): string {
 }
 
 async function make(name: string, file: string): Promise<void> {
-  const { classes, perClass, make: train } = pretrained.get(name)!;
-  const { steps } = recipe.pretraining;
+  const { classes, perClass, steps, make: train } = pretrained.get(name)!;
   const progress = createProgress({ label: name, total: steps });
-  const { backbone, accuracy } = await train({
+  const { model, accuracy } = await train({
     onStep: ({ step, loss }) => {
       progress.update({ step: step + 1, loss: loss.toFixed(2) });
     },
@@ -104,7 +125,7 @@ async function make(name: string, file: string): Promise<void> {
   progress.done();
   await fs.mkdir(path.dirname(file), { recursive: true });
   const right = `${(100 * accuracy).toFixed(1)} % right`;
-  await writeSafetensors(file, await stateDict(backbone), {
+  await writeSafetensors(file, await stateDict(model), {
     metadata: {
       trunk: name,
       steps: String(steps),
@@ -113,7 +134,7 @@ async function make(name: string, file: string): Promise<void> {
       accuracy: accuracy.toFixed(4),
     },
   });
-  backbone.dispose();
+  model.dispose();
   console.log(
     `${path.relative('.', file)}: ${classes} classes, ${right} on drawings of a hand that it has not seen`,
   );

@@ -1,7 +1,9 @@
 /** Trained supernets in the cache: what several runs need that differ in what they do with one. */
+import path from 'node:path';
 import { DetNasSupernet } from '../../search/supernet';
 import { createRandom } from '../../tensor/random';
 import type { StepLog } from '../../train/training-log';
+import { projectRoot } from '../../tensor/packages';
 import { readSafetensors, writeSafetensors } from '../../weights/safetensors';
 import { loadStateDict, stateDict } from '../../weights/state-dict';
 import { detectorTrunk } from '../../models/trunk-reuse';
@@ -18,6 +20,15 @@ import {
 } from './experiment';
 import type { DetNasDetectorKind } from './networks';
 import type { DetNasRecipe } from './recipes';
+
+/** The supernet of the default profile as a classifier, its last layer included: `npm run pretrain -- detnas` made it. */
+export const shippedDetNasClassifier: string = path.join(
+  projectRoot,
+  'data',
+  'weights',
+  'detnas',
+  'classifier.safetensors',
+);
 
 /** Which supernet. */
 export interface DetNasSupernetChoice {
@@ -40,11 +51,12 @@ export interface TrainedDetNasSupernetOptions extends DetNasSupernetChoice {
 }
 
 /**
- * The weights' file of a trained supernet, with its classifier's last layer or its detector. It is trained first where the cache has none;
- * a training that was broken off goes on.
+ * The weights' file of a trained supernet, with its classifier's last layer or its detector. It is trained first where the cache has none, and none
+ * ships; a training that was broken off goes on.
  */
 export async function trainedDetNasSupernet(options: TrainedDetNasSupernetOptions): Promise<string> {
   const { recipe, task, pretrained = true, seed, images, cache } = options;
+  if (task === 'classifier' && recipe.pretraining.shipped) return shippedDetNasClassifier;
   const file = cachedFile(task, { recipe, task, pretrained, seed, images }, 'safetensors', cache);
   await makeOnce(file, (work) =>
     task === 'classifier'
