@@ -16,11 +16,6 @@ export function spaceSize({ choices }: SearchSpace): bigint {
   return choices.reduce((product, count) => product * BigInt(count), 1n);
 }
 
-/** Whether the two are the same. */
-export function sameArchitecture(a: Architecture, b: Architecture): boolean {
-  return a.length === b.length && a.every((choice, i) => choice === b[i]);
-}
-
 /** As the releases write them: `2120 2112 33130031 3132`, a digit a block, stages apart; above ten choices with commas between blocks. */
 export function formatArchitecture(architecture: Architecture, space: SearchSpace): string {
   checkArchitecture('formatArchitecture', architecture, space);

@@ -1,8 +1,7 @@
 /** What a search has found, written down as it goes: a search that is broken off anywhere goes on to the candidate. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import type { SearchSpace } from '../models/architecture';
-import { formatArchitecture, parseArchitecture } from '../models/architecture';
+import { formatArchitecture, parseArchitecture, type SearchSpace } from '../models/architecture';
 import { makeFolders } from '../tensor/folders';
 import { isRecord, sortedJson } from '../tensor/plain-json';
 import type { CandidateOrigin, EvaluatedCandidate } from './candidates';

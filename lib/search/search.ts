@@ -1,6 +1,5 @@
 /** Searching a space of architectures: generation after generation, several candidates side by side. */
-import type { Architecture } from '../models/architecture';
-import { formatArchitecture } from '../models/architecture';
+import { type Architecture, formatArchitecture } from '../models/architecture';
 import {
   type Candidate,
   type EvaluatedCandidate,

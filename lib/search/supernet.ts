@@ -15,8 +15,7 @@ import { type ForwardContext, Module } from '../nn/module';
 import type { Layer } from '../nn/sequential';
 import { ShuffleBlock, shuffleBlockKinds } from '../nn/shuffle-block';
 import { choose } from '../tensor/compile/choose';
-import type { Random } from '../tensor/random';
-import { zeroRandom } from '../tensor/random';
+import { type Random, zeroRandom } from '../tensor/random';
 import { tf } from '../tensor/tf';
 
 /** All choices of a block, of which `context.path` takes one. */
