@@ -279,6 +279,7 @@ export * from './papers/scratchdet/published';
 export * from './papers/scratchdet/recipes';
 export * from './papers/scratchdet/study';
 export * from './papers/shipped-trunks';
+export * from './plot/architecture-chart';
 export * from './plot/bar-chart';
 export * from './plot/boxes';
 export * from './plot/chart-spec';
