@@ -93,7 +93,7 @@ export interface AloneFiguresOptions extends Omit<TrainDetNasAloneOptions, 'chec
 /** Figures of a network on its own, from the cache, or from a training that leaves them there: 0 where it diverged. */
 export async function aloneFigures(options: AloneFiguresOptions): Promise<DetNasAloneFigures> {
   const { recipe, kind, architecture, seed, images, cache } = options;
-  const file = cachedFile('alone', { recipe, kind, architecture, seed, images }, 'json', cache);
+  const file = cachedFile('alone', { recipe, kind, architecture, seed, images }, ['supernet'], 'json', cache);
   await makeOnce(file, async (checkpoint) => {
     const { detector, test } = await trainDetNasAlone({ ...options, checkpoint });
     detector.model.dispose();

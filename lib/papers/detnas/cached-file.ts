@@ -12,22 +12,32 @@ import type { DetNasRecipe } from './recipes';
 /** Part of the names: raise it when the code begins to compute something else from the same recipe. */
 const version = 1;
 
+/** Parts of a recipe that neither a supernet's training nor that of a network on its own hangs on. */
+const without = ['expect', 'limit', 'evolution', 'recalibration', 'ranked'] as const;
+
 /** What a kept thing hangs on, as plain JSON. */
 export interface CachedFacts {
+  /** All parts but those that nothing kept hangs on, and `omit`. */
   readonly recipe: DetNasRecipe;
   readonly seed: number;
   readonly [name: string]: unknown;
 }
 
-/** Its file, in a folder that is made. @param cache default: `detnas` in the cache directory */
+/**
+ * Its file, in a folder that is made.
+ * @param omit parts of the recipe that this kind of thing does not hang on
+ * @param cache default: `detnas` in the cache directory
+ */
 export function cachedFile(
   kind: string,
   { recipe, ...facts }: CachedFacts,
+  omit: readonly (keyof DetNasRecipe)[],
   extension: string,
   cache: string = path.join(cacheDirectory(), 'detnas'),
 ): string {
   makeFolders(cache);
-  const { expect: _, ...fixed } = recipe;
+  const left = new Set<string>([...without, ...omit]);
+  const fixed = Object.fromEntries(Object.entries(recipe).filter(([part]) => !left.has(part)));
   const hash = createHash('sha256')
     .update(sortedJson({ version, recipe: fixed, ...facts }))
     .digest('hex');

@@ -57,7 +57,13 @@ export interface TrainedDetNasSupernetOptions extends DetNasSupernetChoice {
 export async function trainedDetNasSupernet(options: TrainedDetNasSupernetOptions): Promise<string> {
   const { recipe, task, pretrained = true, seed, images, cache } = options;
   if (task === 'classifier' && recipe.pretraining.shipped) return shippedDetNasClassifier;
-  const file = cachedFile(task, { recipe, task, pretrained, seed, images }, 'safetensors', cache);
+  const file = cachedFile(
+    task,
+    { recipe, task, pretrained, seed, images },
+    ['alone', 'testImages'],
+    'safetensors',
+    cache,
+  );
   await makeOnce(file, (work) =>
     task === 'classifier'
       ? trainClassifierSupernet(options, work, file)
