@@ -156,7 +156,7 @@ function candidateRows(
   }));
 }
 
-/** Some networks of the space: the same for all seeds, drawn so that their costs are spread. */
+/** Some networks of the space, drawn alike: the same for all seeds. */
 export function rankedNetworks({ size, ranked }: Pick<DetNasRecipe, 'size' | 'ranked'>): Architecture[] {
   const { choices } = detNasSpace(size);
   const random = createRandom('detnas/ranked');
