@@ -42,11 +42,17 @@ export function detNasCandidateSource(settings: DetNasCandidatesSettings, weight
   return { module: 'detlab', name: 'detNasCandidates', settings, files: { weights } };
 }
 
+/** A worker that may also be called without a signal, as nothing that it does takes long. */
+export interface DetNasCandidateWorker extends JobWorker<DetNasCandidate, DetNasFigures> {
+  run(candidate: DetNasCandidate, signal?: AbortSignal): Promise<DetNasFigures>;
+  close(): void;
+}
+
 /** Evaluates candidates: the same candidate gives the same figures, whoever evaluates it, and whatever it has evaluated before. */
 export async function detNasCandidates(
   settings: DetNasCandidatesSettings,
   { files }: Pick<JobPlace, 'files'>,
-): Promise<JobWorker<DetNasCandidate, DetNasFigures>> {
+): Promise<DetNasCandidateWorker> {
   const { tensors: weights } = await readSafetensors(files.weights);
   const { recipe, task } = settings;
   if (task === 'classifier') {

@@ -126,7 +126,7 @@ async function findNetwork(own: Run, arm: DetNasArm & { task: 'network' }): Prom
       signal,
       strategy: arm.origin === 'random' ? 'random' : 'evolution',
       log: `${folder}/search.jsonl`,
-      run: (candidate, abort) => candidates.run(candidate, abort),
+      run: (candidate) => candidates.run(candidate),
       onEvaluated: ({ fitness }) =>
         onProgress({
           step: ++done,
@@ -135,7 +135,7 @@ async function findNetwork(own: Run, arm: DetNasArm & { task: 'network' }): Prom
         }),
     });
   } finally {
-    await candidates.close?.();
+    candidates.close();
   }
 }
 
@@ -172,11 +172,11 @@ async function comparePaths(own: Run, arm: DetNasArm & { task: 'paths' }): Promi
   const inSupernet: number[] = [];
   try {
     for (const architecture of networks) {
-      const { fitness } = await candidates.run({ architecture, recalibrate: arm.recalibrated }, own.signal);
+      const { fitness } = await candidates.run({ architecture, recalibrate: arm.recalibrated });
       inSupernet.push(fitness);
     }
   } finally {
-    await candidates.close?.();
+    candidates.close();
   }
   const alone: number[] = [];
   for (const [i, architecture] of networks.entries()) {

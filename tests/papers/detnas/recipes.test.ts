@@ -138,7 +138,7 @@ test('the shipped supernet is the default profile’s: its paths classify drawin
   // Chance is 2 %. Of 400 pictures a path's share lies within some 6 points of the paths' average.
   expect(Math.abs(fitness - 100 * Number(metadata.accuracy))).toBeLessThan(8);
   expect(fitness).toBeGreaterThan(10);
-  await worker.close?.();
+  worker.close();
 });
 
 describe('the study', () => {

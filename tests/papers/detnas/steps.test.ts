@@ -93,8 +93,8 @@ describe('a search', { timeout: 240_000 }, () => {
     const settings = { recipe, task: 'retinanet' } as const;
     const worker = await detNasCandidates(settings, { files: { weights } });
     const log = path.join(temporaryFolder(), 'search.jsonl');
-    const here = await run((candidate) => worker.run(candidate, new AbortController().signal), 1, log);
-    await worker.close?.();
+    const here = await run((candidate) => worker.run(candidate), 1, log);
+    worker.close();
     const pool = await openJobs<DetNasCandidate, DetNasFigures>(detNasCandidateSource(settings, weights), {
       threads: 2,
     });
@@ -122,15 +122,14 @@ describe('a search', { timeout: 240_000 }, () => {
   test('of a classifier goes by the accuracy of its paths', async () => {
     const weights = await trainedDetNasSupernet({ recipe, seed, cache, task: 'classifier' });
     const worker = await detNasCandidates({ recipe, task: 'classifier' }, { files: { weights } });
-    const { signal } = new AbortController();
     const architecture = [0, 1, 2, 3];
-    const first = await worker.run({ architecture }, signal);
-    await worker.run({ architecture: [3, 3, 0, 0] }, signal);
-    expect(await worker.run({ architecture }, signal)).toEqual(first);
+    const first = await worker.run({ architecture });
+    await worker.run({ architecture: [3, 3, 0, 0] });
+    expect(await worker.run({ architecture })).toEqual(first);
     // Of 4 classes with 8 pictures each.
     expect(first.fitness % (100 / 32)).toBe(0);
     expect(first.fitness).toBeLessThanOrEqual(100);
-    await worker.close?.();
+    worker.close();
   });
 });
 
