@@ -1,6 +1,7 @@
 /** Choices within a step: which of several branches runs is a value, not the graph's shape. */
 import { tf } from '../tf';
-import { activeRecorder, type Gate, type Recorder } from './recorder';
+import { activeRecorder, type Recorder } from './recorder';
+import type { Gate } from './recording';
 
 /**
  * What one of `branches` makes of `x`; which one, a number in `path` says. In a compiled step all branches are in the graph, and a run computes the

@@ -10,7 +10,8 @@ import { CompileError } from './errors';
 import { Graph } from './graph';
 import { type NodeBackend, nodeBackend } from './node-backend';
 import { placeOf } from './place';
-import { activeRecorder, type Expected, Recorder, type Recording } from './recorder';
+import { activeRecorder, Recorder } from './recorder';
+import type { Expected, Recording } from './recording';
 import { beforeRun, release } from './residents';
 import { type Difference, difference, type Signature, signatureOf } from './signature';
 

@@ -2,7 +2,7 @@
 import { projectRequire, tfjsNodePackage } from '../packages';
 import { CompileError } from './errors';
 import type { Binding, OpAttribute } from './node-backend';
-import type { Gate, Recording, Value } from './recorder';
+import type { Gate, Recording, Value } from './recording';
 
 /** The package's protobuf classes, as far as they are used. */
 interface Protobuf {

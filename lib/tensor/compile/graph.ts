@@ -6,7 +6,7 @@ import type { tf } from '../tf';
 import { savedModel, type GraphNames } from './graph-def';
 import type { NativeTensor, NodeBackend } from './node-backend';
 import { plannedBytes } from './planned-bytes';
-import type { Recording } from './recorder';
+import type { Recording } from './recording';
 
 /** A recorded step as a TensorFlow session. Variables are numbered as in the recording. */
 export class Graph {

@@ -1,5 +1,5 @@
 /** How much memory a recorded step needs at its worst moment. */
-import type { Recording } from './recorder';
+import type { Recording } from './recording';
 
 /** Ops that hand their first input's memory on. */
 const views: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'ExpandDims', 'Squeeze', 'StopGradient']);

@@ -1,5 +1,12 @@
 /** Compares two recordings of one step: what differs between them would be a wrong constant in the graph. */
-import type { ConstantSignature, Expected, RecordedConstant, RecordedOp, Recording, Value } from './recorder';
+import type {
+  ConstantSignature,
+  Expected,
+  RecordedConstant,
+  RecordedOp,
+  Recording,
+  Value,
+} from './recording';
 
 /** What remains of a recording to compare later ones with. */
 export interface Signature extends Expected {
